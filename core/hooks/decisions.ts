@@ -1,0 +1,59 @@
+import { brand, hasBrand } from './brand.js'
+
+/** What a body can be given as. An object is sent as JSON. */
+export type ReplyBody = string | Uint8Array | object | undefined
+
+/** Ends the exchange here: returned from `request`, `attempt`, `response` or `error`, it is what the client gets. */
+export class Reply {
+  readonly status: number
+  readonly body: ReplyBody
+  readonly headers: Record<string, string | readonly string[]>
+
+  constructor(status: number, body?: ReplyBody, headers: Record<string, string | readonly string[]> = {}) {
+    if (!Number.isInteger(status) || status < 200 || status > 599) {
+      throw new RangeError(`a Reply's status is a whole number from 200 to 599, not ${status}`)
+    }
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+
+  static is(value: unknown): value is Reply {
+    return hasBrand(value, 'reply')
+  }
+}
+brand(Reply, 'reply')
+
+export interface RetryOptions {
+  /** Why, as it appears in `outrigger_retries_total{reason}`: a small fixed set of words, never a message. */
+  reason?: string
+  /** Milliseconds to wait first. Default 0. */
+  delay?: number
+  /** Another service to try: failover. Default: the same. */
+  service?: string
+  /** Whether endpoints already tried are left out while others remain. Default true. */
+  avoidTried?: boolean
+}
+
+/**
+ * Asks for one more attempt: returned from `outcome`. The core refuses it when the body can no longer be replayed,
+ * a byte of the response has left, the client is gone or the deadline has passed; the outcome then stands.
+ */
+export class Retry {
+  readonly reason: string
+  readonly delay: number
+  readonly service: string | undefined
+  readonly avoidTried: boolean
+
+  constructor(options: RetryOptions = {}) {
+    this.reason = options.reason ?? 'plugin'
+    this.delay = options.delay ?? 0
+    this.service = options.service
+    this.avoidTried = options.avoidTried ?? true
+  }
+
+  static is(value: unknown): value is Retry {
+    return hasBrand(value, 'retry')
+  }
+}
+brand(Retry, 'retry')

@@ -1,0 +1,188 @@
+import type { ZodType, output } from 'zod'
+import { brandObject, hasBrand } from './brand.js'
+import type { Clock } from './clock.js'
+import type { Key } from './key.js'
+import type { BodyDeclaration, Endpoint, PluginHooks } from './types.js'
+
+/** `top`: on every route. `service`: once per service, hooks 2 to 5b of every attempt on it. */
+export type Place = 'top' | 'route' | 'service'
+
+export type LogFields = Record<string, unknown>
+
+export interface Logger {
+  debug(message: string): void
+  debug(fields: LogFields, message: string): void
+  info(message: string): void
+  info(fields: LogFields, message: string): void
+  warn(message: string): void
+  warn(fields: LogFields, message: string): void
+  error(message: string): void
+  error(fields: LogFields, message: string): void
+}
+
+export interface CounterCell {
+  /** @param by default 1 */
+  inc(by?: number): void
+}
+export interface GaugeCell {
+  set(value: number): void
+  inc(by?: number): void
+  dec(by?: number): void
+}
+export interface HistogramCell {
+  observe(value: number): void
+}
+/** One name with labels. Take the cell of a set of label values at load, or keep it: finding it costs more than using it. */
+export interface MetricFamily<Cell> {
+  /** In the order the labels were declared. Past `maxSeries` sets, every further one shares a cell whose labels all say `other`. */
+  labels(...values: string[]): Cell
+}
+export interface MetricOptions {
+  /** Prometheus name, base units. */
+  name: string
+  help: string
+  labels?: readonly string[]
+  /** Default 1,000. */
+  maxSeries?: number
+}
+/** Metrics outlive a reload: the same name gives the same metric. @throws when a name is taken with another kind or other labels. */
+export interface Metrics {
+  counter(options: MetricOptions): MetricFamily<CounterCell>
+  gauge(options: MetricOptions): MetricFamily<GaugeCell>
+  /** @param options `buckets`: upper bounds, ascending. Default 1 ms to 10 s. */
+  histogram(options: MetricOptions & { buckets?: readonly number[] }): MetricFamily<HistogramCell>
+}
+
+export interface EndpointSpec {
+  url: string
+  weight?: number | undefined
+  zone?: string | undefined
+  priority?: number | undefined
+  tags?: Record<string, string> | undefined
+}
+
+/** A service's live endpoints, and the one way to change them. */
+export interface ServiceHandle {
+  readonly name: string
+  readonly endpoints: readonly Endpoint[]
+  mark(endpoint: Endpoint, health: 'healthy' | 'unhealthy', reason?: string): void
+  /** Takes an endpoint out for `ms`; a second call replaces the first. */
+  eject(endpoint: Endpoint, ms: number, reason?: string): void
+  /** Ends an ejection. */
+  restore(endpoint: Endpoint): void
+  weigh(endpoint: Endpoint, weight: number): void
+  /** The whole list anew: an endpoint whose URL stays keeps its state and connections; one that goes finishes what it has. */
+  replace(endpoints: readonly EndpointSpec[]): void
+}
+
+// A worker's function has whatever parameters it has.
+// biome-ignore lint/suspicious/noExplicitAny: the author's own types come in through `F`
+export type AnyFunction = (...args: any[]) => unknown
+
+export interface WorkerOptions {
+  /** Milliseconds after which the call fails and its thread is replaced. Default 5000. */
+  timeout?: number
+}
+
+/** Runs in the process's pool. Rejects with `WORKER_OVERLOADED` at once when the queue is full. */
+export interface WorkerFunction<F extends AnyFunction> {
+  (...args: Parameters<F>): Promise<Awaited<ReturnType<F>>>
+  /** The same, given up when the exchange ends. */
+  for(exchange: { readonly signal: AbortSignal }): (...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
+}
+
+export interface FetchInit {
+  method?: string
+  headers?: Record<string, string>
+  body?: string | Uint8Array
+  /** Milliseconds for the whole of it. Default 5000. */
+  timeout?: number
+  signal?: AbortSignal
+  /** This endpoint and no other (a probe). Default: the service's next. */
+  endpoint?: Endpoint
+  /** Bytes of the answer's body that are kept. Default 1 MiB; past it the call rejects. */
+  maxBytes?: number
+}
+export interface FetchResult {
+  readonly status: number
+  readonly headers: { get(name: string): string | undefined }
+  readonly body: Buffer
+}
+
+export interface SetupContext<C> {
+  /** Validated, with defaults filled in. */
+  readonly config: C
+  readonly place: { readonly kind: Place; readonly name: string }
+  /** Names the plugin in each line. */
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly clock: Clock
+  /**
+   * CPU-heavy work, in one line.
+   *
+   * @example
+   * import type { sign as Sign } from './sign.worker.js'
+   * const sign = worker<typeof Sign>(new URL('./sign.worker.js', import.meta.url), 'sign')
+   */
+  worker<F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions): WorkerFunction<F>
+  /** The service this plugin stands on; undefined at the top and on a route. */
+  readonly service: ServiceHandle | undefined
+  /** A request of the plugin's own to a service, through the core's pools: probes, mirrors, key sets. */
+  fetch(service: string, path: string, init?: FetchInit): Promise<FetchResult>
+  /** Runs when the configuration that holds this plugin has retired; also after a `setup` that threw. */
+  onClose(close: () => void | Promise<void>): void
+}
+
+/** A zod schema of an object, or a JSON Schema of one. Keys it does not name are errors. */
+export type ConfigSchema = ZodType | { readonly type: 'object'; readonly [keyword: string]: unknown }
+
+export type ConfigOf<S> = S extends ZodType ? output<S> : S extends undefined ? Record<string, never> : Record<string, unknown>
+
+export interface PluginDefinition<S extends ConfigSchema | undefined = ConfigSchema | undefined> {
+  /** What a configuration calls it: lower case, digits and dashes. */
+  name: string
+  version?: string
+  /** One line, for `outrigger plugins`. */
+  description?: string
+  config?: S
+  /** Where it may stand. Default: everywhere its hooks are run. */
+  places?: readonly Place[]
+  /** Keys it sets in `request`, for plugins behind it. */
+  provides?: readonly Key<unknown>[]
+  /** Keys that a plugin before it must provide. */
+  needs?: readonly Key<unknown>[]
+  body?: BodyDeclaration | ((config: ConfigOf<S>) => BodyDeclaration)
+  setup(context: SetupContext<ConfigOf<S>>): PluginHooks | undefined | void | Promise<PluginHooks | undefined | void>
+}
+
+/** A definition of any config, as the core handles it. */
+// biome-ignore lint/suspicious/noExplicitAny: setup's parameter makes the type invariant; the config was checked by the plugin's own schema
+export type Plugin = PluginDefinition<any>
+
+const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
+
+/**
+ * Describes a plugin. A file exports it as its default.
+ *
+ * @throws TypeError on a name that is not lower case, digits and dashes, or without `setup`
+ * @example
+ * export default definePlugin({
+ *   name: 'hello',
+ *   setup: () => ({ request: () => new Reply(200, 'hello') })
+ * })
+ */
+export function definePlugin<S extends ConfigSchema | undefined = undefined>(
+  definition: PluginDefinition<S>
+): PluginDefinition<S> {
+  if (typeof definition.name !== 'string' || !NAME.test(definition.name)) {
+    throw new TypeError(`a plugin's name is lower case letters, digits and dashes, not ${JSON.stringify(definition.name)}`)
+  }
+  if (typeof definition.setup !== 'function') {
+    throw new TypeError(`plugin ${definition.name}: setup is a function, not ${typeof definition.setup}`)
+  }
+  return Object.freeze(brandObject({ ...definition }, 'plugin'))
+}
+
+export function isPlugin(value: unknown): value is Plugin {
+  return hasBrand(value, 'plugin')
+}

@@ -1,0 +1,183 @@
+import type { Readable } from 'node:stream'
+import type { ErrorCode, ProxyError } from '../errors.js'
+import type { Reply, Retry } from './decisions.js'
+import type { Key } from './key.js'
+
+type Awaitable<T> = T | Promise<T>
+
+/** Header fields in their order, with the casing and the repetitions they came with. Names are compared without case. */
+export interface HeaderList extends Iterable<[name: string, value: string]> {
+  /** The value; of a repeated field, all of them joined by `, `. */
+  get(name: string): string | undefined
+  /** Each value of a repeated field (`set-cookie`), in order. */
+  getAll(name: string): string[]
+  has(name: string): boolean
+  /** Replaces every field of this name by one. @throws TypeError on a name or value that HTTP does not allow (CR, LF, NUL). */
+  set(name: string, value: string): void
+  /** Adds a field behind the others. @throws TypeError as `set`. */
+  append(name: string, value: string): void
+  delete(name: string): boolean
+}
+
+/** What a plugin may do with a body. Without a declaration, bodies pass by unseen. */
+export interface BodyDeclaration {
+  request?: 'buffer' | 'stream'
+  response?: 'buffer' | 'stream'
+  /** Bytes that `bytes()` may hold. Default 1 MiB. Past it: 413 on the request side, 502 on the response side. */
+  maxBytes?: number
+}
+
+export interface Body {
+  /** From `content-length`; undefined when the sender did not say. */
+  readonly length: number | undefined
+  /** The whole body. Needs `body: { request | response: 'buffer' }`. Held by the core: read it, do not write into it. */
+  bytes(): Promise<Buffer>
+  /** `bytes()` as UTF-8. */
+  text(): Promise<string>
+  /** `bytes()` as JSON. @throws SyntaxError */
+  json<T = unknown>(): Promise<T>
+  /** The body as it flows. Needs 'stream'; whoever takes it must `replace()` it by what is to flow on. */
+  stream(): Readable
+  /** Sends this instead; `content-length` follows by itself. Needs a declaration of either kind. */
+  replace(body: string | Uint8Array | Readable): void
+}
+
+export interface ExchangeRequest {
+  readonly method: string
+  /** `http` or `https`, as the client spoke to us. */
+  readonly scheme: 'http' | 'https'
+  readonly httpVersion: string
+  /** Lower case, without the port. */
+  readonly host: string
+  /** Normalised; what was matched is what the upstream sees. Assign to rewrite. @throws TypeError on what is no path. */
+  path: string
+  /** With its `?`, or empty. */
+  query: string
+  /** Hop-by-hop fields are already gone. */
+  readonly headers: HeaderList
+  readonly body: Body
+}
+
+export interface ProxyResponse {
+  status: number
+  readonly headers: HeaderList
+  readonly body: Body
+  /** True for what the proxy or a plugin answers itself. */
+  readonly local: boolean
+  /** Set when this answers an error. */
+  readonly error: ProxyError | undefined
+}
+
+/** One instance of a service. Marked, ejected, weighed and replaced through `ServiceHandle` alone. */
+export interface Endpoint {
+  /** As configured: its identity in metrics, logs and `/services`. */
+  readonly url: string
+  readonly service: string
+  /** From 0; default 1. Of an endpoint with 0 nothing is asked while another is usable. */
+  readonly weight: number
+  readonly zone: string | undefined
+  /** 0 is tried first. */
+  readonly priority: number
+  readonly tags: Readonly<Record<string, string>>
+  readonly healthy: boolean
+  /** On the clock, in ms; 0 when not ejected. */
+  readonly ejectedUntil: number
+  /** Attempts under way. */
+  readonly inFlight: number
+  /** Milliseconds to the response's headers, of the last attempt that got any; undefined before. */
+  readonly latency: number | undefined
+}
+
+export type AttemptEnd = 'complete' | 'discarded' | 'cancelled' | 'broken' | 'failed'
+
+/** One try against one endpoint. */
+export interface Attempt {
+  /** From 1. */
+  readonly number: number
+  readonly service: string
+  readonly endpoint: Endpoint
+  /** This attempt's own request headers: a change here is not seen by the next one. */
+  readonly headers: HeaderList
+  /** Milliseconds until the response's headers must be there. Set it in `attempt`. Default: what is left of the exchange. */
+  timeout: number
+  /** The Retry's reason; undefined for the first. */
+  readonly reason: string | undefined
+  /** On the clock, in ms. */
+  readonly startedAt: number
+  /** Milliseconds to the response's headers or the error. */
+  readonly latency: number
+  /** The upstream's; undefined when there was no response. */
+  readonly status: number | undefined
+  /** The upstream's headers; undefined when there was no response. */
+  readonly responseHeaders: HeaderList | undefined
+  readonly error: ProxyError | undefined
+  /** Whether any byte of the request can have reached the endpoint. */
+  readonly sent: boolean
+  /** Known in `settled`: how the response's body ended. `failed`: there was none. */
+  readonly end: AttemptEnd | undefined
+}
+
+export interface Client {
+  /** The peer's address; empty on a Unix socket. */
+  readonly address: string
+  readonly port: number
+}
+
+export interface RouteInfo {
+  /** `-` when no route matched. */
+  readonly name: string
+  readonly service: string | undefined
+}
+
+/** One request and its response, as it passes through a pipeline. */
+export interface Exchange {
+  /** A UUIDv7; sent upstream as `x-request-id`. */
+  readonly id: string
+  readonly listener: string
+  readonly client: Client
+  readonly route: RouteInfo
+  readonly request: ExchangeRequest
+  readonly attempts: readonly Attempt[]
+  /** On the clock, in ms. */
+  readonly startedAt: number
+  /** On the clock, in ms; Infinity without a timeout. */
+  readonly deadline: number
+  /** Aborts when the client leaves, the deadline passes or the exchange ends. */
+  readonly signal: AbortSignal
+  get<T>(key: Key<T>): T | undefined
+  set<T>(key: Key<T>, value: T): void
+}
+
+/** How an exchange ended. */
+export interface Result {
+  /** What the client got; 499 when it left first. */
+  readonly status: number
+  /** The proxy's own code, when it answered an error itself; `CLIENT_CLOSED` with 499. */
+  readonly code: ErrorCode | undefined
+  readonly error: ProxyError | undefined
+  /** Milliseconds. */
+  readonly duration: number
+  /** Bytes of the request's body taken from the client. */
+  readonly bytesIn: number
+  /** Bytes of the response's body given to the client. */
+  readonly bytesOut: number
+  /** Of the last attempt; undefined when there was none. */
+  readonly endpoint: Endpoint | undefined
+  /** True when no upstream's answer went out. */
+  readonly local: boolean
+}
+
+/** What `setup` returns. Order, reversal and bounds are the core's; see plugin-api.md. */
+export interface PluginHooks {
+  request?(exchange: Exchange): Awaitable<Reply | undefined | void>
+  candidates?(endpoints: readonly Endpoint[], exchange: Exchange): readonly Endpoint[] | undefined | void
+  pick?(endpoints: readonly Endpoint[], exchange: Exchange): Endpoint | undefined | void
+  attempt?(attempt: Attempt, exchange: Exchange): Awaitable<Reply | undefined | void>
+  outcome?(attempt: Attempt, exchange: Exchange): Awaitable<Retry | undefined | void>
+  settled?(attempt: Attempt, exchange: Exchange): void
+  response?(response: ProxyResponse, exchange: Exchange): Awaitable<Reply | undefined | void>
+  error?(error: ProxyError, exchange: Exchange): Awaitable<Reply | undefined | void>
+  finish?(result: Result, exchange: Exchange): void
+}
+
+export type HookName = keyof PluginHooks
