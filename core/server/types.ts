@@ -1,0 +1,102 @@
+import type { HookName } from '../hooks/types.js'
+import type { Place } from '../hooks/plugin.js'
+
+/** A running proxy, as the binary, the admin and `createProxy`'s callers see it. */
+export interface Proxy {
+  /**
+   * Binds every listener and the admin.
+   * @throws StartError when an address is taken or a part cannot start; nothing is left bound
+   */
+  start(): Promise<void>
+  /** Where each listener can be reached once started: `http://127.0.0.1:8080`, `unix:/run/app.sock`. The admin is `admin`. */
+  readonly addresses: ReadonlyMap<string, string>
+  /**
+   * Builds the configuration anew (from its file, or the object given), swaps it in and retires the old one.
+   * @throws ConfigError, StartError; then nothing has changed
+   */
+  reload(source?: string | object): Promise<void>
+  /** Readiness fails, listeners stop accepting, exchanges end (or are cut after the configuration's `drain`), then all is closed. */
+  drain(): Promise<void>
+  /** At once: what is under way is cut. */
+  close(): Promise<void>
+  readonly state: 'new' | 'ready' | 'draining' | 'closed'
+  /** Files whose change is a change of the configuration now running. */
+  readonly watched: readonly string[]
+  readonly inFlight: number
+  routes(): RouteView[]
+  services(): ServiceView[]
+  plugins(): PluginView[]
+  /** Secrets masked. */
+  config(): unknown
+  /** The Prometheus text and its content type. */
+  metrics(): Promise<{ text: string; contentType: string }>
+  explain(method: string, url: string, options?: { headers?: Record<string, string>; listener?: string }): Explanation
+}
+
+/** An address is taken, a certificate cannot be read, a plugin's `setup` failed. `message` says what, where and what to do. */
+export class StartError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'StartError'
+  }
+}
+
+export interface RouteView {
+  name: string
+  match: Record<string, unknown>
+  listeners: string[]
+  service: string | undefined
+  timeout: number
+  /** Each hook that anything runs in, with its plugins in the order they run. */
+  hooks: Partial<Record<HookName, string[]>>
+}
+
+export interface ServiceView {
+  name: string
+  plugins: string[]
+  endpoints: EndpointView[]
+}
+
+export interface EndpointView {
+  url: string
+  healthy: boolean
+  /** Why it was marked unhealthy or ejected; undefined when it is neither. */
+  reason: string | undefined
+  weight: number
+  zone: string | undefined
+  priority: number
+  tags: Record<string, string>
+  inFlight: number
+  /** ms */
+  latency: number | undefined
+  /** ms that an ejection still lasts; 0 when not ejected. */
+  ejectedFor: number
+  ejections: number
+  attempts: number
+  failures: number
+}
+
+export interface PluginView {
+  name: string
+  version: string | undefined
+  place: Place
+  /** The route's or service's name; `*` at the top. */
+  on: string
+  hooks: HookName[]
+  /** Secrets masked. */
+  config: unknown
+}
+
+export interface Explanation {
+  /** Method, host and normalised path and query as they were matched. */
+  request: { method: string; host: string; path: string; query: string }
+  /** `-` when nothing matched. */
+  route: string
+  service: string | undefined
+  /** Why this route: each condition that held, and how it beat the next best, one sentence an item. */
+  why: string[]
+  /** Why each other route that was near did not win. */
+  others: { route: string; why: string }[]
+  /** Plugin names in the order they run; `auth (when: ...)` where a condition is still open. */
+  hooks: Partial<Record<HookName, string[]>>
+}
