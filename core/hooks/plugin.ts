@@ -36,6 +36,8 @@ export interface HistogramCell {
 export interface MetricFamily<Cell> {
   /** In the order the labels were declared. Past `maxSeries` sets, every further one shares a cell whose labels all say `other`. */
   labels(...values: string[]): Cell
+  /** Takes one series out of what is shown: its endpoint, say, is gone. False when there is none. */
+  remove(...values: string[]): boolean
 }
 export interface MetricOptions {
   /** Prometheus name, base units. */
@@ -113,6 +115,8 @@ export interface SetupContext<C> {
   /** Validated, with defaults filled in. */
   readonly config: C
   readonly place: { readonly kind: Place; readonly name: string }
+  /** Absolute: what a relative path in the configuration is relative to. */
+  readonly directory: string
   /** Names the plugin in each line. */
   readonly log: Logger
   readonly metrics: Metrics

@@ -1,0 +1,19 @@
+import type { Config } from '../config/types.js'
+import type { Host } from '../host.js'
+import { count } from './failure.js'
+
+/** `outrigger check`: one line on standard output, or the ConfigError that holds every problem is thrown. */
+export async function check(host: Host, file: string): Promise<void> {
+  const { checkConfig } = await import('../server/proxy.js')
+  process.stdout.write(`${summary(file, await checkConfig(host, file))}\n`)
+}
+
+/** `sidecar.yaml: ok (2 listeners, 4 services, 6 routes)` */
+export function summary(file: string, config: Pick<Config, 'listeners' | 'services' | 'routes'>): string {
+  const parts = [
+    count(config.listeners.size, 'listener'),
+    count(config.services.size, 'service'),
+    count(config.routes.length, 'route')
+  ]
+  return `${file}: ok (${parts.join(', ')})`
+}

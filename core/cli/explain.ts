@@ -1,0 +1,97 @@
+import type { HookName } from '../hooks/types.js'
+import type { Host } from '../host.js'
+import type { Explanation } from '../server/types.js'
+import { UsageError } from './failure.js'
+
+export interface ExplainOptions {
+  file: string
+  method: string
+  url: string
+  /** Fields as they were typed: `name: value`. */
+  header: readonly string[]
+  listener?: string
+  json?: true
+}
+
+/** In the order an exchange passes through them. */
+const HOOKS: readonly HookName[] = [
+  'request',
+  'candidates',
+  'pick',
+  'attempt',
+  'outcome',
+  'settled',
+  'response',
+  'error',
+  'finish'
+]
+
+/** `outrigger explain`: builds the proxy without binding anything, asks it, and lets it go. */
+export async function explain(host: Host, options: ExplainOptions): Promise<void> {
+  const headers = parseHeaders(options.header)
+  const method = options.method.toUpperCase()
+  if (!/^[!#$%&'*+.^_`|~0-9A-Z-]+$/.test(method))
+    throw new UsageError(`${JSON.stringify(method)} is not a method`)
+  if (!/^(https?:\/\/[^/]|\/)/.test(options.url)) {
+    throw new UsageError(
+      `a URL is http://HOST/PATH or a path that starts with /, not ${JSON.stringify(options.url)}`
+    )
+  }
+  const { createProxyWith } = await import('../server/proxy.js')
+  const proxy = await createProxyWith(host, options.file)
+  try {
+    const { listener } = options
+    const explanation = proxy.explain(method, options.url, {
+      headers,
+      ...(listener === undefined ? {} : { listener })
+    })
+    const text = options.json === true ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation)
+    process.stdout.write(`${text}\n`)
+  } finally {
+    await proxy.close()
+  }
+}
+
+/** @throws UsageError on a field without a colon or a name */
+export function parseHeaders(fields: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const field of fields) {
+    const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(field) ?? []
+    if (name === undefined || value === undefined) {
+      throw new UsageError(`a header is 'name: value', not ${JSON.stringify(field)}`)
+    }
+    const key = name.toLowerCase()
+    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`
+  }
+  return headers
+}
+
+/** For people; `--json` is for programs. */
+export function formatExplanation({ request, route, service, why, others, hooks }: Explanation): string {
+  const { method, host, path, query } = request
+  const matched = route !== '-'
+  const lines = [
+    `${method} ${host === '' ? '' : `http://${host}`}${path}${query}`,
+    '',
+    ...row('route', [matched ? route : 'none: answered 404 NO_ROUTE']),
+    ...row('service', [service ?? (matched ? 'none: the route answers by itself' : 'none')]),
+    ...row('why', why)
+  ]
+  if (others.length > 0) {
+    const width = Math.max(...others.map((other) => other.route.length))
+    lines.push(
+      ...row(
+        'not',
+        others.map((other) => `${other.route.padEnd(width)}  ${other.why}`)
+      )
+    )
+  }
+  const run = HOOKS.filter((hook) => (hooks[hook]?.length ?? 0) > 0)
+  const order = run.map((hook) => `${hook.padEnd(10)}  ${hooks[hook]?.join(' -> ')}`)
+  lines.push('', ...row('hooks', order.length > 0 ? order : ['no plugin runs on it']))
+  return lines.join('\n')
+}
+
+function row(label: string, items: readonly string[]): string[] {
+  return items.map((item, i) => `${(i === 0 ? label : '').padEnd(9)}${item}`)
+}

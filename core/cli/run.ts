@@ -1,0 +1,190 @@
+import type { Logger } from '../hooks/plugin.js'
+import type { Host } from '../host.js'
+import type { LogLevel } from '../log/logger.js'
+import type { Proxy } from '../server/types.js'
+import { UsageError } from './failure.js'
+import { parseTarget } from './reach.js'
+import { Reloads } from './reloads.js'
+import { STOP_GRACE, startService } from './service.js'
+import { listenForSignals } from './signals.js'
+import { failOnStrayErrors, surviveStrayErrors } from './stray.js'
+import type { Supervisor } from './supervise.js'
+import { FileWatch } from './watch.js'
+
+export interface RunOptions {
+  file: string
+  watch: boolean
+  /** The service beside the proxy, and its arguments; undefined: none. */
+  command: readonly string[] | undefined
+  /** `HOST:PORT` or `unix:PATH`. */
+  waitFor: string | undefined
+  /** Seconds, as they were typed. */
+  waitTimeout: string
+  verbose: boolean
+}
+
+/** `outrigger run`: resolves when the proxy has been drained and the service beside it has ended. */
+export async function run({ host, ...options }: RunOptions & { host: Host }): Promise<void> {
+  const { command, waitFor } = options
+  const waitTimeout = Number(options.waitTimeout) * 1000
+  if (!(waitTimeout > 0))
+    throw new UsageError(`--wait-timeout takes seconds, not ${JSON.stringify(options.waitTimeout)}`)
+  if (waitFor !== undefined) {
+    parseTarget(waitFor)
+    if (command === undefined)
+      throw new UsageError('--wait-for is where COMMAND serves, and there is none behind --')
+  }
+  const [{ createProxyWith }, { createLogger }] = await Promise.all([
+    import('../server/proxy.js'),
+    import('../log/logger.js')
+  ])
+  const log = createLogger({ level: options.verbose ? 'debug' : 'info', verbose: options.verbose })
+  // What the configuration says of the log holds, unless more was asked for here.
+  const follow = (proxy: Proxy) => {
+    if (!options.verbose) log.level = levelOf(proxy.config()) ?? 'info'
+  }
+  const session = new Session(log, follow)
+  await session.run(options, waitTimeout, (onDrain) =>
+    createProxyWith(host, options.file, { onDrain, ...(options.verbose ? { log } : {}) })
+  )
+}
+
+function levelOf(config: unknown): LogLevel | undefined {
+  const { level } = (config as { log?: { level?: string } } | undefined)?.log ?? {}
+  return LEVELS.find((known) => known === level)
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+/** One life of the process: started, running, asked to stop, drained. */
+class Session {
+  readonly #log: Logger
+  readonly #follow: (proxy: Proxy) => void
+  /** Aborts when the proxy is to end, its reason being what asked for it. */
+  readonly #stop = new AbortController()
+  #proxy: Proxy | undefined
+  #service: Supervisor | undefined
+  #reloads: Reloads | undefined
+  #ignoreStray: () => void = () => {}
+
+  /** @param follow called with each configuration that is taken up */
+  constructor(log: Logger, follow: (proxy: Proxy) => void) {
+    this.#log = log
+    this.#follow = follow
+  }
+
+  async run(
+    options: RunOptions,
+    waitTimeout: number,
+    create: (onDrain: () => void) => Promise<Proxy>
+  ): Promise<void> {
+    const ignoreSignals = listenForSignals({
+      onStop: (signal) => this.#stop.abort(signal),
+      onForce: (exitCode) => this.#force(exitCode),
+      onReload: () => this.#reloads?.request('SIGHUP')
+    })
+    // Whatever ends this process, the service must not be left behind.
+    const killService = () => this.#service?.kill()
+    process.on('exit', killService)
+    try {
+      const proxy = await this.#start(options, waitTimeout, create)
+      await this.#serve(proxy, options.watch)
+      await this.#end(proxy)
+    } catch (error) {
+      await this.#service?.stop(STOP_GRACE)
+      await this.#proxy?.close()
+      throw error
+    } finally {
+      ignoreSignals()
+      this.#ignoreStray()
+      process.off('exit', killService)
+    }
+  }
+
+  async #start(
+    options: RunOptions,
+    waitTimeout: number,
+    create: (onDrain: () => void) => Promise<Proxy>
+  ): Promise<Proxy> {
+    const { failure, ignore } = failOnStrayErrors()
+    const stop = this.#stop.signal
+    try {
+      const proxy = await Promise.race([create(() => this.#stop.abort('POST /drain')), failure])
+      this.#proxy = proxy
+      this.#follow(proxy)
+      if (stop.aborted) return proxy
+      await Promise.race([proxy.start(), failure])
+      if (options.command !== undefined && !stop.aborted) {
+        const endpoints = proxy.services().flatMap((service) => service.endpoints.map(({ url }) => url))
+        const { command, waitFor } = options
+        const starting = startService(
+          { command, waitFor, waitTimeout, endpoints, log: this.#log },
+          stop,
+          (service) => {
+            this.#service = service
+          }
+        )
+        await Promise.race([starting, failure])
+      }
+      return proxy
+    } finally {
+      ignore()
+    }
+  }
+
+  async #serve(proxy: Proxy, watching: boolean): Promise<void> {
+    const stop = this.#stop.signal
+    if (stop.aborted) return
+    this.#ignoreStray = surviveStrayErrors({ files: () => proxy.watched, log: this.#log })
+    let watch: FileWatch | undefined
+    const told = new Map<string, string>()
+    tellReady(proxy, told)
+    this.#reloads = new Reloads({
+      reload: () => proxy.reload(),
+      log: this.#log,
+      onDone: (succeeded) => {
+        this.#follow(proxy)
+        tellReady(proxy, told)
+        void watch?.update(proxy.watched, !succeeded)
+      }
+    })
+    if (watching) {
+      watch = await FileWatch.open({
+        files: proxy.watched,
+        onChange: (file) => this.#reloads?.request(`${file} changed`)
+      })
+    }
+    if (!stop.aborted)
+      await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
+    this.#reloads.stop()
+    watch?.close()
+    this.#log.info({ cause: stop.reason, inFlight: proxy.inFlight }, 'draining')
+    await proxy.drain()
+  }
+
+  async #end(proxy: Proxy): Promise<void> {
+    // The service is stopped last: what was in flight needed it.
+    await this.#service?.stop(STOP_GRACE)
+    await proxy.close()
+    this.#log.info('ended')
+  }
+
+  #force(exitCode: number): void {
+    this.#log.warn('ending at once')
+    this.#service?.kill()
+    const exit = () => process.exit(exitCode)
+    // What it cuts is cut either way; this much it gets to take its sockets' files away.
+    setTimeout(exit, 500)
+    if (this.#proxy === undefined) exit()
+    else this.#proxy.close().then(exit, exit)
+  }
+}
+
+/** One line per listener that can be reached now and could not before, for whoever started the process to wait for. */
+function tellReady(proxy: Proxy, told: Map<string, string>): void {
+  for (const [name, address] of proxy.addresses) {
+    if (told.get(name) === address) continue
+    told.set(name, address)
+    process.stdout.write(`ready ${name} ${address}\n`)
+  }
+}

@@ -1,0 +1,87 @@
+import type { Point, SourceDocument } from './document.js'
+import type { Finding } from './issues.js'
+import { isSecretPath, MASK } from './mask.js'
+import { formatPath, type Path, pathKey, valueAt } from './path.js'
+import type { Problem } from './problem.js'
+import { quote } from './quote.js'
+
+/** Gathers what is wrong with one configuration. */
+export class Report {
+  readonly #document: SourceDocument
+  readonly #found: { problem: Problem; order: number }[] = []
+  /** Where nothing more is to be said: what would follow is the same mistake again. */
+  readonly #closed = new Set<string>()
+  /** What messages quote from: the environment is in it. */
+  value: unknown
+
+  constructor(document: SourceDocument) {
+    this.#document = document
+    this.value = document.written
+  }
+
+  /** @param secret the value is not to be quoted, whatever its key is called */
+  add(path: Path, message: string, point: Point = 'value', secret = false): void {
+    if (this.#isClosed(path)) return
+    const { at, order } = this.#document.locate(path, point)
+    const shown = secret || isSecretPath(path) ? this.#hide(path, message) : message
+    const problem = { at, path: formatPath(path), message: shown }
+    if (this.#found.some((known) => isSame(known.problem, problem))) return
+    this.#found.push({ problem, order })
+  }
+
+  /**
+   * Adds what a schema found.
+   *
+   * @param base where its value stands
+   * @param secrets paths below `base` that are not to be quoted, by `pathKey`
+   */
+  addAll(findings: readonly Finding[], base: Path = [], secrets?: ReadonlySet<string>): void {
+    for (const { path, message, point } of findings) {
+      this.add([...base, ...path], message, point, secrets?.has(pathKey(path)))
+    }
+  }
+
+  /** Like `add`, and the last that is said of this value. */
+  addLast(path: Path, message: string): void {
+    this.add(path, message)
+    this.#closed.add(pathKey(path))
+  }
+
+  /** A problem that has its place already, told before the others. */
+  addPlaced(problem: Problem): void {
+    this.#found.push({ problem, order: 0 })
+  }
+
+  get isEmpty(): boolean {
+    return this.#found.length === 0
+  }
+
+  /** In the order of the file. */
+  get problems(): Problem[] {
+    return this.#found
+      .toSorted((a, b) => placeOf(a.problem) - placeOf(b.problem) || a.order - b.order)
+      .map(({ problem }) => problem)
+  }
+
+  #isClosed(path: Path): boolean {
+    for (let length = path.length; length >= 0; length--) {
+      if (this.#closed.has(pathKey(path.slice(0, length)))) return true
+    }
+    return false
+  }
+
+  #hide(path: Path, message: string): string {
+    const value = valueAt(this.value, path)
+    if ((typeof value !== 'string' && typeof value !== 'number') || value === '') return message
+    return message.replaceAll(quote(value), `"${MASK}"`).replaceAll(`not ${value}`, `not "${MASK}"`)
+  }
+}
+
+function isSame(a: Problem, b: Problem): boolean {
+  return a.at === b.at && a.path === b.path && a.message === b.message
+}
+
+function placeOf(problem: Problem): number {
+  const [, line = '0', column = '0'] = /:(\d+):(\d+)$/.exec(problem.at ?? '') ?? []
+  return Number(line) * 1e6 + Number(column)
+}

@@ -1,0 +1,79 @@
+import type { ConfigSchema } from '../hooks/plugin.js'
+import { type Path, pathKey } from './path.js'
+
+type Schema = {
+  _zod?: { def: Record<string, unknown> & { type: string } }
+  meta?: () => Record<string, unknown> | undefined
+}
+
+/** Where `value` has what its schema marks as secret, by `pathKey`. */
+export function secretPaths(schema: ConfigSchema, value: unknown): Set<string> {
+  const found = new Set<string>()
+  if ('_zod' in schema) visitZod(schema as Schema, value, [], found)
+  else visitJson(schema, value, [], found)
+  return found
+}
+
+/** Bounded by the value: a schema that contains itself is followed only as deep as that goes. */
+function visitZod(schema: Schema | undefined, value: unknown, path: Path, found: Set<string>): void {
+  const def = schema?._zod?.def
+  if (schema === undefined || def === undefined || value === undefined) return
+  if (schema.meta?.()?.secret === true) {
+    found.add(pathKey(path))
+    return
+  }
+  const inner = (name: string) => visitZod(def[name] as Schema, value, path, found)
+  switch (def.type) {
+    case 'object':
+      for (const [key, field] of Object.entries(def.shape as Record<string, Schema>)) {
+        visitZod(field, (value as Record<string, unknown> | null)?.[key], [...path, key], found)
+      }
+      return
+    case 'record':
+      for (const [key, item] of entriesOf(value)) visitZod(def.valueType as Schema, item, [...path, key], found)
+      return
+    case 'array':
+      for (const [key, item] of itemsOf(value)) visitZod(def.element as Schema, item, [...path, key], found)
+      return
+    case 'union':
+      for (const option of def.options as Schema[]) visitZod(option, value, path, found)
+      return
+    case 'intersection':
+      inner('left')
+      inner('right')
+      return
+    case 'pipe':
+      inner('in')
+      inner('out')
+      return
+    case 'lazy':
+      visitZod((def.getter as () => Schema)(), value, path, found)
+      return
+    default:
+      inner('innerType')
+  }
+}
+
+type JsonSchema = Readonly<Record<string, unknown>>
+
+function visitJson(schema: JsonSchema | undefined, value: unknown, path: Path, found: Set<string>): void {
+  if (typeof schema !== 'object' || schema === null || value === undefined) return
+  if (schema.secret === true || schema.writeOnly === true || schema.format === 'password') {
+    found.add(pathKey(path))
+    return
+  }
+  const properties = (schema.properties ?? {}) as Record<string, JsonSchema>
+  for (const [key, item] of entriesOf(value)) {
+    const field = Object.hasOwn(properties, key) ? properties[key] : (schema.additionalProperties as JsonSchema)
+    visitJson(field, item, [...path, key], found)
+  }
+  for (const [key, item] of itemsOf(value)) visitJson(schema.items as JsonSchema, item, [...path, key], found)
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : []
+}
+
+function itemsOf(value: unknown): Iterable<[number, unknown]> {
+  return Array.isArray(value) ? value.entries() : []
+}

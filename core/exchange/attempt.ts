@@ -1,0 +1,327 @@
+import { Readable } from 'node:stream'
+import { ProxyError } from '../errors.js'
+import type { Retry } from '../hooks/decisions.js'
+import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+import type { AttemptHooks } from '../hooks/hook-set.js'
+import type { Attempt, AttemptEnd } from '../hooks/types.js'
+import type { EndpointState } from '../service/endpoint.js'
+import type { Call, UpstreamListener } from '../service/upstream.js'
+import { Fields } from './fields.js'
+import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
+
+/** Bytes and ms that throwing a response away may take; past them its connection is closed instead. */
+const DISCARD_BYTES = 64 * 1024
+const DISCARD_MS = 1_000
+
+/** Whoever made the attempt and hears what becomes of it. */
+export interface AttemptOwner {
+  readonly deadlines: Deadlines
+  now(): number
+  information(status: number, headers: string[]): void
+  /** There is a response or an error, and not a byte of it has gone anywhere. */
+  concluded(attempt: AttemptState): void
+  /** A piece of the body the client gets. @returns false to wait for `resume` */
+  relay(chunk: Buffer): boolean
+  relayed(trailers: string[]): void
+  /** The response broke off after its head had gone out. */
+  broke(error: ProxyError): void
+  /** How the attempt ended: once. */
+  settled(attempt: AttemptState): void
+}
+
+/** Where the body's bytes go. `held`: nowhere yet, the connection is paused. */
+type Flow = 'held' | 'relayed' | 'collected' | 'streamed' | 'discarded' | 'over'
+
+export class AttemptState extends Deadline implements Attempt, UpstreamListener {
+  readonly number: number
+  readonly service: string
+  readonly endpoint: EndpointState
+  readonly hooks: AttemptHooks
+  readonly reason: string | undefined
+  readonly startedAt: number
+  timeout = Number.POSITIVE_INFINITY
+  latency = 0
+  status: number | undefined = undefined
+  statusText = ''
+  responseHeaders: Fields | undefined = undefined
+  /** The response's, where it says. */
+  contentLength: number | undefined = undefined
+  error: ProxyError | undefined = undefined
+  end: AttemptEnd | undefined = undefined
+  /** The first Retry that a plugin returned. */
+  retry: Retry | undefined = undefined
+  call: Call | undefined = undefined
+  readonly #owner: AttemptOwner
+  readonly #requestHeaders: Fields
+  #headers: Fields | undefined
+  #flow: Flow = 'held'
+  #paused = false
+  #chunks: Buffer[] = []
+  #collected = 0
+  #limit = 0
+  #collector: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
+  #stream: Readable | undefined
+  /** The upstream is done although the body is still held: it was empty. */
+  #over = false
+
+  constructor(
+    owner: AttemptOwner,
+    number: number,
+    service: string,
+    endpoint: EndpointState,
+    hooks: AttemptHooks,
+    requestHeaders: Fields,
+    reason: string | undefined
+  ) {
+    super()
+    this.#owner = owner
+    this.number = number
+    this.service = service
+    this.endpoint = endpoint
+    this.hooks = hooks
+    this.#requestHeaders = requestHeaders
+    this.reason = reason
+    this.startedAt = owner.now()
+    endpoint.inFlight++
+    endpoint.attempts++
+  }
+
+  get headers(): Fields {
+    this.#headers ??= new Fields(this.#requestHeaders.flat.slice())
+    return this.#headers
+  }
+
+  /** What goes out: the request's own list while no plugin has asked for this attempt's. */
+  get sentHeaders(): Fields {
+    return this.#headers ?? this.#requestHeaders
+  }
+
+  get sent(): boolean {
+    return this.call?.sent ?? false
+  }
+
+  // What the upstream says
+
+  information(status: number, headers: string[]): void {
+    if (this.#flow === 'held') this.#owner.information(status, headers)
+  }
+
+  responded(status: number, headers: string[], statusText: string): boolean {
+    this.#owner.deadlines.unwatch(this)
+    this.latency = this.#owner.now() - this.startedAt
+    this.endpoint.latency = this.latency
+    if (status >= 500) this.endpoint.failures++
+    this.status = status
+    this.statusText = statusText
+    this.contentLength = strip(headers)
+    this.responseHeaders = new Fields(headers)
+    this.#owner.concluded(this)
+    if (this.#flow !== 'held') return true
+    this.#paused = true
+    return false
+  }
+
+  data(chunk: Buffer): boolean {
+    switch (this.#flow) {
+      case 'relayed':
+        return this.#owner.relay(chunk)
+      case 'collected':
+        return this.#collect(chunk)
+      case 'streamed':
+        return this.#stream?.push(chunk) ?? true
+      case 'discarded':
+        this.#collected += chunk.length
+        if (this.#collected > DISCARD_BYTES) this.cancel('discarded')
+        return true
+      default:
+        return true
+    }
+  }
+
+  ended(trailers: string[]): void {
+    const flow = this.#flow
+    if (flow !== 'held') this.#flow = 'over'
+    switch (flow) {
+      case 'relayed':
+        // The last bytes leave before plugins hear of it.
+        this.#owner.relayed(trailers)
+        this.#settle('complete')
+        break
+      case 'collected':
+        this.#settle('complete')
+        this.#collector?.resolve(this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks))
+        break
+      case 'streamed':
+        this.#stream?.push(null)
+        this.#settle('complete')
+        break
+      case 'discarded':
+        this.#settle('discarded')
+        break
+      case 'held':
+        // An empty body can end within the call that announced it: nothing is left to hold.
+        this.#over = true
+        break
+    }
+  }
+
+  failed(error: ProxyError): void {
+    const flow = this.#flow
+    if (this.end !== undefined) return
+    if (this.status === undefined) {
+      this.#owner.deadlines.unwatch(this)
+      this.latency = this.#owner.now() - this.startedAt
+      this.endpoint.failures++
+      this.error = error
+      this.#flow = 'over'
+      this.#owner.concluded(this)
+      return
+    }
+    this.error ??= error
+    this.endpoint.failures++
+    this.#flow = 'over'
+    this.#settle(flow === 'discarded' ? 'discarded' : 'broken')
+    if (flow === 'relayed' || flow === 'held') this.#owner.broke(error)
+    else if (flow === 'collected') this.#collector?.reject(error)
+    else if (flow === 'streamed') this.#stream?.destroy(error)
+  }
+
+  /** No response within the attempt's own timeout. */
+  override expire(): void {
+    if (this.#flow === 'discarded') {
+      this.cancel('discarded')
+      return
+    }
+    this.call?.cancel()
+    this.failed(new ProxyError('RESPONSE_TIMEOUT', 'the service did not answer in time'))
+  }
+
+  // What the owner wants
+
+  /** The body goes to the client. */
+  relay(): void {
+    this.#go('relayed')
+  }
+
+  resume(): void {
+    this.call?.resume()
+  }
+
+  /** The whole body. @throws ProxyError BAD_UPSTREAM_RESPONSE past `limit` bytes */
+  collect(limit: number): Promise<Buffer> {
+    if ((this.contentLength ?? 0) > limit) return Promise.reject(tooLarge(limit))
+    return new Promise((resolve, reject) => {
+      this.#limit = limit
+      this.#collector = { resolve, reject }
+      this.#go('collected')
+    })
+  }
+
+  /** The body for a plugin to read. */
+  stream(): Readable {
+    const stream = new Readable({ read: () => this.resume() })
+    stream.on('error', () => {})
+    this.#stream = stream
+    this.#go('streamed')
+    return stream
+  }
+
+  /** Nobody wants the body: drained if that is little, else its connection is closed. */
+  discard(): void {
+    if (this.end !== undefined || this.#flow === 'discarded') return
+    if (this.status === undefined || this.#flow !== 'held' || (this.contentLength ?? 0) > DISCARD_BYTES) {
+      this.cancel('discarded')
+      return
+    }
+    this.#collected = 0
+    this.#owner.deadlines.watch(this, DISCARD_MS)
+    this.#go('discarded')
+  }
+
+  /** Ends it now, and its connection with it where anything is under way. */
+  cancel(end: AttemptEnd = 'cancelled'): void {
+    if (this.end !== undefined) return
+    const stream = this.#stream
+    this.#flow = 'over'
+    this.call?.cancel()
+    this.#settle(this.error !== undefined && this.status === undefined ? 'failed' : end)
+    stream?.destroy()
+  }
+
+  /** As if it had not been sent. */
+  repeat(): void {
+    this.error = undefined
+    this.#flow = 'held'
+    this.endpoint.failures--
+  }
+
+  /** An attempt that failed before there was a response has nothing to drain. */
+  conclude(): void {
+    this.#settle('failed')
+  }
+
+  #go(flow: Flow): void {
+    if (this.#flow !== 'held') return
+    this.#flow = flow
+    if (this.#over) {
+      this.ended([])
+    } else if (this.#paused) {
+      this.#paused = false
+      this.call?.resume()
+    }
+  }
+
+  #collect(chunk: Buffer): boolean {
+    this.#chunks.push(chunk)
+    this.#collected += chunk.length
+    if (this.#collected > this.#limit) {
+      const collector = this.#collector
+      this.cancel('cancelled')
+      this.#chunks = []
+      collector?.reject(tooLarge(this.#limit))
+    }
+    return true
+  }
+
+  #settle(end: AttemptEnd): void {
+    if (this.end !== undefined) return
+    this.end = end
+    this.#owner.deadlines.unwatch(this)
+    this.endpoint.inFlight--
+    this.#owner.settled(this)
+  }
+}
+
+/** Takes hop-by-hop fields out, in place. @returns the content-length, where there is one */
+function strip(flat: string[]): number | undefined {
+  let contentLength: number | undefined
+  let named: string[] | undefined
+  let to = 0
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i] as string
+    if (name.length === 10 && name.toLowerCase() === 'connection') {
+      const more = namedByConnection(flat[i + 1] as string)
+      if (more !== undefined) named = named === undefined ? more : named.concat(more)
+      continue
+    }
+    if (isHopByHop(name)) continue
+    if (name.length === 14 && name.toLowerCase() === 'content-length') contentLength = Number(flat[i + 1])
+    if (to !== i) {
+      flat[to] = name
+      flat[to + 1] = flat[i + 1] as string
+    }
+    to += 2
+  }
+  flat.length = to
+  if (named !== undefined) {
+    removeNamed(
+      flat,
+      named.filter((name) => name !== 'content-length')
+    )
+  }
+  return contentLength
+}
+
+function tooLarge(limit: number): ProxyError {
+  return new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than the ${limit} bytes a plugin may hold`)
+}

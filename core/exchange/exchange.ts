@@ -1,0 +1,234 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { v7 as uuid } from 'uuid'
+import { ProxyError } from '../errors.js'
+import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+import type { PluginInstance, Running } from '../hooks/instance.js'
+import type { Key } from '../hooks/key.js'
+import type { Client, Exchange } from '../hooks/types.js'
+import { pin } from '../workers/buffers.js'
+import type { AttemptState } from './attempt.js'
+import { DeclaredBody } from './body.js'
+import type { Entry, Pipeline, Shared } from './pipeline.js'
+import { type RequestHead, RequestState } from './request.js'
+import { RequestBody, type RequestBodyOptions } from './request-body.js'
+
+/** Everything known of one request while it is under way. What becomes of it is in lifecycle.ts. */
+export abstract class ExchangeState extends Deadline implements Exchange, Running {
+  readonly shared: Shared
+  readonly entry: Entry
+  readonly pipeline: Pipeline
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  readonly request: RequestState
+  readonly attempts: AttemptState[] = []
+  readonly startedAt: number
+  deadline: number
+  /** What goes upstream; another than `clientBody` when a plugin replaced it. Undefined: no body. */
+  upload: RequestBody | undefined
+  readonly clientBody: RequestBody | undefined
+  caller: PluginInstance | undefined = undefined
+  waiting: { suspend(): void; resume(): void } | undefined = undefined
+  bodyAwaited = 0
+  conditions: Map<PluginInstance, boolean> | undefined = undefined
+  readonly #expectsContinue: boolean
+  #id: string | undefined
+  #client: Client | undefined
+  #values: Map<Key<unknown>, unknown> | undefined
+  #abort: AbortController | undefined
+  #over = false
+
+  constructor(
+    shared: Shared,
+    entry: Entry,
+    pipeline: Pipeline,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    head: RequestHead,
+    target: { host: string; path: string; query: string }
+  ) {
+    super()
+    this.shared = shared
+    this.entry = entry
+    this.pipeline = pipeline
+    this.incoming = incoming
+    this.outgoing = outgoing
+    this.startedAt = shared.clock.now()
+    this.deadline = this.startedAt + pipeline.timeout
+    this.#expectsContinue = head.expectsContinue
+    this.clientBody = head.hasBody ? new RequestBody(incoming, head.contentLength, new ClientBodyOptions(this)) : undefined
+    this.upload = this.clientBody
+    const { host, path, query } = target
+    const body = new UploadBody(this)
+    this.request = new RequestState(incoming, entry.scheme, host, path, query, head.headers, body)
+    this.#identify(head.authority)
+  }
+
+  abstract override expire(): void
+  /** The client's body cannot be had. */
+  abstract bodyBroke(error: ProxyError): void
+  /** The next piece of the client's body is waited for, or no longer. */
+  abstract awaitingClient(awaiting: boolean): void
+
+  get id(): string {
+    this.#id ??= uuid()
+    return this.#id
+  }
+
+  get listener(): string {
+    return this.entry.name
+  }
+
+  get route(): Pipeline['route'] {
+    return this.pipeline.route
+  }
+
+  get deadlines(): Deadlines {
+    return this.shared.deadlines
+  }
+
+  get client(): Client {
+    const { socket } = this.incoming
+    this.#client ??= { address: address(socket.remoteAddress), port: socket.remotePort ?? 0 }
+    return this.#client
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#over) this.#abort.abort(ended)
+    }
+    return this.#abort.signal
+  }
+
+  get<T>(key: Key<T>): T | undefined {
+    return this.#values?.get(key) as T | undefined
+  }
+
+  set<T>(key: Key<T>, value: T): void {
+    this.#values ??= new Map()
+    this.#values.set(key, value)
+  }
+
+  now(): number {
+    return this.shared.clock.now()
+  }
+
+  /** The upload is wanted: a client that waits for a 100 gets it now. */
+  wantUpload(): void {
+    if (this.#expectsContinue && !this.outgoing.headersSent) this.outgoing.writeContinue()
+  }
+
+  /** The client still waits for a 100 that nobody sent, so it may never send its body. */
+  get awaitsContinue(): boolean {
+    return this.#expectsContinue && this.clientBody !== undefined && this.clientBody.received === 0
+  }
+
+  protected end(): void {
+    this.#over = true
+    this.#abort?.abort(ended)
+  }
+
+  /** Who asked, for the upstream. What the client said of it was left out with its other untrusted claims. */
+  #identify(authority: string): void {
+    const { flat } = this.request.headers
+    const from = address(this.incoming.socket.remoteAddress)
+    if (from !== '') flat.push('x-forwarded-for', from)
+    flat.push('x-forwarded-proto', this.entry.scheme)
+    if (authority !== '') flat.push('x-forwarded-host', authority)
+    flat.push('x-request-id', this.id)
+  }
+}
+
+const ended = new Error('the exchange has ended')
+
+function address(remote: string | undefined): string {
+  if (remote === undefined) return ''
+  return remote.startsWith('::ffff:') ? remote.slice(7) : remote
+}
+
+class ClientBodyOptions implements RequestBodyOptions {
+  readonly #exchange: ExchangeState
+
+  constructor(exchange: ExchangeState) {
+    this.#exchange = exchange
+  }
+
+  get deadlines(): Deadlines {
+    return this.#exchange.deadlines
+  }
+
+  get pauseLimit(): number {
+    return this.#exchange.entry.bodyTimeout
+  }
+
+  wanted(): void {
+    this.#exchange.wantUpload()
+  }
+
+  awaiting(on: boolean): void {
+    this.#exchange.awaitingClient(on)
+  }
+
+  broken(error: ProxyError): void {
+    this.#exchange.bodyBroke(error)
+  }
+}
+
+/** The request's body as plugins see it. */
+class UploadBody extends DeclaredBody {
+  readonly #exchange: ExchangeState
+
+  constructor(exchange: ExchangeState) {
+    super('request', exchange)
+    this.#exchange = exchange
+  }
+
+  get length(): number | undefined {
+    const { upload } = this.#exchange
+    return upload === undefined ? 0 : upload.length
+  }
+
+  protected async collect(maxBytes: number): Promise<Buffer> {
+    const exchange = this.#exchange
+    const { upload } = exchange
+    if (upload === undefined) return Buffer.alloc(0)
+    exchange.bodyAwaited++
+    exchange.waiting?.suspend()
+    try {
+      // It still has to be sent on, so a worker gets a copy.
+      return pin(await upload.bytes(maxBytes))
+    } finally {
+      if (--exchange.bodyAwaited === 0) exchange.waiting?.resume()
+    }
+  }
+
+  protected take(): Readable {
+    const opened = this.#exchange.upload?.open() ?? null
+    return opened instanceof Readable ? opened : Readable.from(opened === null ? [] : [opened])
+  }
+
+  protected put(body: Buffer | Readable): void {
+    const exchange = this.#exchange
+    const { headers } = exchange.request
+    const options = new ReplacedBodyOptions(exchange)
+    if (Buffer.isBuffer(body)) {
+      exchange.upload = RequestBody.of(body, options)
+      headers.set('content-length', String(body.length))
+    } else {
+      exchange.upload = new RequestBody(body, undefined, options)
+      headers.delete('content-length')
+    }
+  }
+}
+
+/** A plugin's body: the client has no part in how it comes. */
+class ReplacedBodyOptions extends ClientBodyOptions {
+  override wanted(): void {}
+
+  override awaiting(): void {}
+
+  override broken(error: ProxyError): void {
+    super.broken(new ProxyError('PLUGIN_FAILED', 'a plugin failed', { cause: error.cause }))
+  }
+}

@@ -1,0 +1,98 @@
+import type { HeaderList } from '../hooks/types.js'
+
+/** RFC 9110 token. */
+const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** RFC 9110 field value as Node writes it: no control character but TAB, nothing past latin1. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Whether two field names are one, without making a lower-case copy of either when lengths tell. */
+function same(a: string, b: string): boolean {
+  return a.length === b.length && (a === b || a.toLowerCase() === b.toLowerCase())
+}
+
+/** Fields as the flat list `[name, value, ...]` that Node and undici both read and write. */
+export class Fields implements HeaderList {
+  /** @internal Shared with the writer; changed in place. */
+  readonly flat: string[]
+
+  constructor(flat: string[]) {
+    this.flat = flat
+  }
+
+  get(name: string): string | undefined {
+    const { flat } = this
+    let found: string | undefined
+    for (let i = 0; i < flat.length; i += 2) {
+      if (same(flat[i] as string, name)) {
+        found = found === undefined ? (flat[i + 1] as string) : `${found}, ${flat[i + 1]}`
+      }
+    }
+    return found
+  }
+
+  getAll(name: string): string[] {
+    const values: string[] = []
+    for (let i = 0; i < this.flat.length; i += 2) {
+      if (same(this.flat[i] as string, name)) values.push(this.flat[i + 1] as string)
+    }
+    return values
+  }
+
+  has(name: string): boolean {
+    for (let i = 0; i < this.flat.length; i += 2) {
+      if (same(this.flat[i] as string, name)) return true
+    }
+    return false
+  }
+
+  set(name: string, value: string): void {
+    check(name, value)
+    const { flat } = this
+    for (let i = 0; i < flat.length; i += 2) {
+      if (same(flat[i] as string, name)) {
+        flat[i + 1] = value
+        this.#remove(name, i + 2)
+        return
+      }
+    }
+    flat.push(name, value)
+  }
+
+  append(name: string, value: string): void {
+    check(name, value)
+    this.flat.push(name, value)
+  }
+
+  delete(name: string): boolean {
+    return this.#remove(name, 0)
+  }
+
+  *[Symbol.iterator](): IterableIterator<[string, string]> {
+    for (let i = 0; i < this.flat.length; i += 2) yield [this.flat[i] as string, this.flat[i + 1] as string]
+  }
+
+  #remove(name: string, from: number): boolean {
+    const { flat } = this
+    let to = from
+    for (let i = from; i < flat.length; i += 2) {
+      if (same(flat[i] as string, name)) continue
+      if (to !== i) {
+        flat[to] = flat[i] as string
+        flat[to + 1] = flat[i + 1] as string
+      }
+      to += 2
+    }
+    const removed = to !== flat.length
+    flat.length = to
+    return removed
+  }
+}
+
+function check(name: string, value: string): void {
+  if (!NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`)
+  if (typeof value !== 'string' || !VALUE.test(value)) {
+    // The value may be a secret and the message may be logged: only the name is told.
+    throw new TypeError(`the value of header ${name} is not a string of visible characters`)
+  }
+}

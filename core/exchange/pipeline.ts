@@ -1,0 +1,40 @@
+import type { Clock } from '../hooks/clock.js'
+import type { Deadlines } from '../hooks/deadlines.js'
+import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
+import type { Reply } from '../hooks/decisions.js'
+import type { Logger } from '../hooks/plugin.js'
+import type { RouteInfo } from '../hooks/types.js'
+import type { Service } from '../service/service.js'
+
+/** What every exchange of the process shares. */
+export interface Shared {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly log: Logger
+}
+
+/** A route, compiled: all that an exchange needs to know of the configuration. */
+export interface Pipeline {
+  readonly route: RouteInfo
+  readonly hooks: ExchangeHooks
+  readonly service: Service | undefined
+  /** Answered in place of a service. */
+  readonly reply: Reply | undefined
+  /** ms; Infinity for none */
+  readonly timeout: number
+  attemptHooks(service: Service): AttemptHooks
+  serviceNamed(name: string): Service | undefined
+  /** An exchange began; the configuration does not retire before it ends. */
+  enter(): void
+  leave(): void
+}
+
+/** What an exchange needs to know of where it came in. */
+export interface Entry {
+  readonly name: string
+  readonly scheme: 'http' | 'https'
+  /** ms that a client may pause within a body. */
+  readonly bodyTimeout: number
+  /** Answers say `connection: close`. */
+  readonly draining: boolean
+}

@@ -1,0 +1,342 @@
+import { Readable } from 'node:stream'
+import { ProxyError } from '../errors.js'
+import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+
+/** Bytes that are kept for a second attempt (Linkerd's replay buffer). */
+export const REPLAY_LIMIT = 64 * 1024
+
+const EMPTY = Buffer.alloc(0)
+
+export interface RequestBodyOptions {
+  readonly deadlines: Deadlines
+  /** ms that the client may pause. */
+  readonly pauseLimit: number
+  /** The client is asked for the body now: `Expect: 100-continue` is answered. */
+  wanted(): void
+  /** The sender is waited for, or no longer. */
+  awaiting(on: boolean): void
+  /** The client broke off, paused too long or framed it wrongly. */
+  broken(error: ProxyError): void
+}
+
+/**
+ * What the client uploads, read from its socket only when someone wants it. Each attempt gets a stream of its own
+ * over it; what fits `REPLAY_LIMIT` is kept, so that the next attempt starts at the first byte.
+ */
+export class RequestBody extends Deadline {
+  /** Bytes taken from the client. */
+  received = 0
+  /** From `content-length`; undefined when chunked. */
+  readonly length: number | undefined
+  readonly #options: RequestBodyOptions
+  readonly #source: Readable | undefined
+  #chunks: Buffer[] = []
+  #kept = 0
+  /** A byte was handed on and not kept: no later attempt can have it. */
+  #lost = false
+  #ended = false
+  #flowing = false
+  #awaiting = false
+  #error: ProxyError | undefined
+  #reader: AttemptStream | undefined
+  #collecting: Collector | undefined
+  #peek: (() => void) | undefined
+  #draining: (() => void) | undefined
+
+  constructor(source: Readable | undefined, length: number | undefined, options: RequestBodyOptions) {
+    super()
+    this.#source = source
+    this.length = length
+    this.#ended = source === undefined
+    this.#options = options
+  }
+
+  /** Whether another attempt can be given all of it. */
+  get replayable(): boolean {
+    return !this.#lost && this.#error === undefined
+  }
+
+  /** All of it has been taken from the client. */
+  get complete(): boolean {
+    return this.#ended
+  }
+
+  /** A body that is all there. */
+  static of(content: Buffer, options: RequestBodyOptions): RequestBody {
+    const body = new RequestBody(undefined, content.length, options)
+    body.#chunks = [content]
+    body.#kept = content.length
+    return body
+  }
+
+  /**
+   * Calls back once it is known whether the first read holds all of it, which most bodies' does: then it goes out as
+   * one buffer, at a quarter of a stream's cost. Calls back at once where waiting could hold up a stream.
+   */
+  ready(callback: () => void): void {
+    if (this.#ended || this.length === undefined || this.length > REPLAY_LIMIT || this.#kept > 0) {
+      callback()
+      return
+    }
+    this.#peek = callback
+    this.#flow()
+  }
+
+  /** For one attempt; the previous one's stream ends here. Null when the body is empty. */
+  open(): Buffer | Readable | null {
+    this.#reader?.destroy()
+    this.#reader = undefined
+    if (this.#ended) {
+      if (this.#kept === 0) return null
+      return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
+    }
+    this.#reader = new AttemptStream(this)
+    return this.#reader
+  }
+
+  /** The whole of it, up to `limit` bytes. @throws ProxyError BODY_TOO_LARGE */
+  bytes(limit: number): Promise<Buffer> {
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    if ((this.length ?? 0) > limit || this.#kept > limit) return Promise.reject(tooLarge(limit))
+    if (this.#ended) return Promise.resolve(this.#all())
+    return new Promise((resolve, reject) => {
+      this.#collecting = { limit, resolve, reject }
+      this.#flow()
+    })
+  }
+
+  /** Takes what is left and throws it away, up to `limit` bytes and for `ms`; then calls back, once. */
+  drain(limit: number, ms: number, callback: (complete: boolean) => void): void {
+    this.#reader?.destroy()
+    const source = this.#source
+    if (this.#ended || source === undefined) {
+      callback(true)
+      return
+    }
+    let left = limit
+    const finish = () => {
+      if (this.#draining === undefined) return
+      this.#draining = undefined
+      this.#rest()
+      callback(this.#ended)
+    }
+    this.#draining = finish
+    this.#unread()
+    source.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) finish()
+    })
+    source.once('end', () => {
+      this.#ended = true
+      finish()
+    })
+    source.once('close', finish)
+    source.resume()
+    this.#options.deadlines.watch(this, ms)
+  }
+
+  /** Nobody wants it any more. */
+  abandon(): void {
+    this.#rest()
+    this.#peek = undefined
+    this.#collecting = undefined
+    this.#reader?.destroy()
+    this.#reader = undefined
+    this.#chunks = []
+    this.#kept = 0
+    this.#lost = true
+  }
+
+  override expire(): void {
+    if (this.#draining !== undefined) this.#draining()
+    else this.#fail(new ProxyError('REQUEST_TIMEOUT', 'the request body did not arrive in time'))
+  }
+
+  /** @internal The reader has room. */
+  pull(reader: AttemptStream): void {
+    while (reader.at < this.#chunks.length) {
+      if (!reader.push(this.#chunks[reader.at++])) return
+    }
+    if (!this.#lost && this.#kept > REPLAY_LIMIT) this.#forget(reader)
+    if (this.#ended) {
+      reader.push(null)
+      return
+    }
+    this.#flow()
+  }
+
+  #flow(): void {
+    const source = this.#source
+    if (source === undefined) return
+    if (this.#flowing) {
+      if (source.isPaused()) {
+        source.resume()
+        this.#await()
+      }
+      return
+    }
+    this.#flowing = true
+    this.#options.wanted()
+    this.#await()
+    source.on('data', this.#onData)
+    source.on('end', this.#onEnd)
+    source.on('error', this.#onError)
+    source.on('close', this.#onClose)
+  }
+
+  #unread(): void {
+    const source = this.#source
+    this.#rest()
+    if (source === undefined || !this.#flowing) return
+    source.off('data', this.#onData)
+    source.off('end', this.#onEnd)
+    source.off('error', this.#onError)
+    source.off('close', this.#onClose)
+    // A source without an 'error' listener would take the process with it.
+    source.on('error', () => {})
+    source.resume()
+    this.#flowing = false
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.received += chunk.length
+    const collecting = this.#collecting
+    if (collecting !== undefined) {
+      this.#keep(chunk)
+      this.#await()
+      if (this.#kept > collecting.limit) {
+        this.#collecting = undefined
+        this.#chunks = []
+        this.#kept = 0
+        this.#lost = true
+        this.#source?.pause()
+        this.#rest()
+        collecting.reject(tooLarge(collecting.limit))
+      }
+      return
+    }
+    const reader = this.#reader
+    if (reader === undefined) {
+      // Read ahead of any attempt: kept whatever its size, since nobody has it yet.
+      this.#keep(chunk)
+      if (this.#kept === this.length) {
+        this.#rest()
+        this.#ended = true
+      } else {
+        this.#pause()
+      }
+      this.#peeked()
+      return
+    }
+    if (!this.#lost && this.#kept + chunk.length <= REPLAY_LIMIT) {
+      this.#keep(chunk)
+      reader.at = this.#chunks.length
+    } else {
+      this.#forget(reader)
+    }
+    if (reader.push(chunk)) this.#await()
+    else this.#pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#rest()
+    const already = this.#ended
+    this.#ended = true
+    const collecting = this.#collecting
+    this.#collecting = undefined
+    collecting?.resolve(this.#all())
+    this.#peeked()
+    if (!already && this.#reader !== undefined && this.#reader.at >= this.#chunks.length) this.#reader.push(null)
+  }
+
+  readonly #onError = (cause: Error): void => {
+    this.#fail(new ProxyError('BAD_REQUEST', 'the request body broke off', { cause }))
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#ended) this.#fail(new ProxyError('BAD_REQUEST', 'the request body broke off'))
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#error !== undefined || this.#ended) return
+    this.#error = error
+    this.#rest()
+    const collecting = this.#collecting
+    this.#collecting = undefined
+    this.#peek = undefined
+    this.#reader?.destroy()
+    collecting?.reject(error)
+    this.#options.broken(error)
+  }
+
+  #await(): void {
+    this.#options.deadlines.watch(this, this.#options.pauseLimit)
+    if (this.#awaiting) return
+    this.#awaiting = true
+    this.#options.awaiting(true)
+  }
+
+  #rest(): void {
+    this.#options.deadlines.unwatch(this)
+    if (!this.#awaiting) return
+    this.#awaiting = false
+    this.#options.awaiting(false)
+  }
+
+  #peeked(): void {
+    const peek = this.#peek
+    this.#peek = undefined
+    peek?.()
+  }
+
+  #pause(): void {
+    this.#source?.pause()
+    this.#rest()
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#kept += chunk.length
+  }
+
+  #forget(reader: AttemptStream): void {
+    this.#lost = true
+    this.#chunks = []
+    this.#kept = 0
+    reader.at = 0
+  }
+
+  #all(): Buffer {
+    if (this.#chunks.length === 0) return EMPTY
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] as Buffer
+  }
+}
+
+interface Collector {
+  readonly limit: number
+  resolve(body: Buffer): void
+  reject(error: ProxyError): void
+}
+
+/** One attempt's view of the body. */
+class AttemptStream extends Readable {
+  /** The next kept chunk to hand on. */
+  at = 0
+  readonly #body: RequestBody
+
+  constructor(body: RequestBody) {
+    super()
+    this.#body = body
+    // Whoever destroys it knows why; an 'error' that nobody hears would take the process with it.
+    this.on('error', () => {})
+  }
+
+  override _read(): void {
+    this.#body.pull(this)
+  }
+}
+
+function tooLarge(limit: number): ProxyError {
+  return new ProxyError('BODY_TOO_LARGE', `the request body is larger than the ${limit} bytes allowed`)
+}

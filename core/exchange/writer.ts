@@ -1,0 +1,114 @@
+import { pipeline as pipe, type Readable, Writable } from 'node:stream'
+import type { Lifecycle } from './lifecycle.js'
+import type { ResponseState } from './response.js'
+
+/** Of an upload that nobody wants: what is still taken so that the client can read the answer (bytes, ms). */
+export const DRAIN_BYTES = 64 * 1024
+export const DRAIN_MS = 1_000
+
+/** Puts one response on the client's connection. */
+export class ResponseWriter {
+  /** Bytes of the body. */
+  written = 0
+  readonly #exchange: Lifecycle
+  readonly #response: ResponseState
+  /** The body's last piece, kept back a moment so that it leaves in one write with the end. */
+  #last: Buffer | undefined
+  #left: number
+  #listening = false
+
+  constructor(exchange: Lifecycle, response: ResponseState) {
+    this.#exchange = exchange
+    this.#response = response
+    this.#left = response.body.length ?? Number.POSITIVE_INFINITY
+  }
+
+  static information(exchange: Lifecycle, status: number, headers: string[]): void {
+    const { outgoing, incoming } = exchange
+    if (outgoing.headersSent || incoming.httpVersionMinor === 0) return
+    if (status !== 103) return
+    const hints: Record<string, string[]> = Object.create(null)
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = (headers[i] as string).toLowerCase()
+      hints[name] ??= []
+      ;(hints[name] as string[]).push(headers[i + 1] as string)
+    }
+    if (hints.link !== undefined) outgoing.writeEarlyHints(hints as Record<string, string[]> & { link: string[] })
+  }
+
+  head(): void {
+    const { outgoing, entry } = this.#exchange
+    const { status, statusText, headers } = this.#response
+    const { flat } = headers
+    if (entry.draining) flat.push('connection', 'close')
+    if (statusText === '') outgoing.writeHead(status, flat)
+    else outgoing.writeHead(status, statusText, flat)
+  }
+
+  /** A body that is all there. */
+  content(content: Buffer): void {
+    const { outgoing, clientBody, entry, awaitsContinue } = this.#exchange
+    const bodiless = this.#exchange.request.method === 'HEAD'
+    if (!bodiless) this.written = content.length
+    const unread = clientBody !== undefined && !clientBody.complete
+    // What cannot be drained in good time ends the connection, or the client's upload would be read as its next request.
+    const closes = unread && (awaitsContinue || clientBody.length === undefined || clientBody.length > DRAIN_BYTES)
+    if (closes && !entry.draining) this.#response.headers.flat.push('connection', 'close')
+    this.head()
+    if (!closes || awaitsContinue) {
+      outgoing.end(content)
+      return
+    }
+    // Closing over unread bytes resets the connection, and the answer with it: first the answer, then some reading.
+    outgoing.write(content)
+    clientBody.drain(DRAIN_BYTES, DRAIN_MS, () => outgoing.end())
+  }
+
+  /** A plugin's body, as it comes. */
+  flow(body: Readable): void {
+    this.head()
+    const { outgoing } = this.#exchange
+    const count = new Writable({
+      write: (chunk: Buffer, _encoding, callback) => {
+        this.written += chunk.length
+        if (outgoing.write(chunk)) callback()
+        else outgoing.once('drain', callback)
+      },
+      final: (callback) => {
+        outgoing.end()
+        callback()
+      }
+    })
+    outgoing.once('close', () => body.destroy())
+    pipe(body, count, (error) => {
+      if (error) outgoing.destroy()
+    })
+  }
+
+  relay(chunk: Buffer): boolean {
+    const { outgoing } = this.#exchange
+    this.written += chunk.length
+    this.#left -= chunk.length
+    if (this.#left === 0) {
+      this.#last = chunk
+      return true
+    }
+    if (outgoing.write(chunk)) return true
+    if (!this.#listening) {
+      this.#listening = true
+      outgoing.on('drain', () => this.#exchange.drained())
+    }
+    return false
+  }
+
+  end(trailers: string[]): void {
+    const { outgoing } = this.#exchange
+    if (trailers.length > 0) {
+      const pairs: [string, string][] = []
+      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string])
+      outgoing.addTrailers(pairs)
+    }
+    if (this.#last === undefined) outgoing.end()
+    else outgoing.end(this.#last)
+  }
+}

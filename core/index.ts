@@ -1,0 +1,58 @@
+// The public face: what a plugin, a configuration module and a program around the proxy may import.
+
+export { z } from 'zod'
+export { type ConfigInput, defineConfig } from './config/define.js'
+export { ConfigError, formatProblem, type Problem } from './config/problem.js'
+export { duration, size } from './config/units.js'
+export { type ErrorCode, ProxyError, type ProxyErrorOptions } from './errors.js'
+export type { Clock, ClockTimer } from './hooks/clock.js'
+export { Reply, type ReplyBody, Retry, type RetryOptions } from './hooks/decisions.js'
+export { type Key, key } from './hooks/key.js'
+export {
+  type AnyFunction,
+  type ConfigOf,
+  type ConfigSchema,
+  type CounterCell,
+  definePlugin,
+  type EndpointSpec,
+  type FetchInit,
+  type FetchResult,
+  type GaugeCell,
+  type HistogramCell,
+  type Logger,
+  type MetricFamily,
+  type MetricOptions,
+  type Metrics,
+  type Place,
+  type Plugin,
+  type PluginDefinition,
+  type ServiceHandle,
+  type SetupContext,
+  type WorkerFunction,
+  type WorkerOptions
+} from './hooks/plugin.js'
+export type {
+  Attempt,
+  AttemptEnd,
+  Body,
+  BodyDeclaration,
+  Client,
+  Endpoint,
+  Exchange,
+  ExchangeRequest,
+  HeaderList,
+  HookName,
+  PluginHooks,
+  ProxyResponse,
+  Result,
+  RouteInfo
+} from './hooks/types.js'
+export {
+  type EndpointView,
+  type Explanation,
+  type PluginView,
+  type Proxy,
+  type RouteView,
+  type ServiceView,
+  StartError
+} from './server/types.js'

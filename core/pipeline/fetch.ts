@@ -1,0 +1,95 @@
+import { ProxyError } from '../errors.js'
+import type { Clock } from '../hooks/clock.js'
+import type { FetchInit, FetchResult } from '../hooks/plugin.js'
+import { Fields } from '../exchange/fields.js'
+import { EndpointState } from '../service/endpoint.js'
+import type { Service } from '../service/service.js'
+import type { UpstreamListener } from '../service/upstream.js'
+
+const TIMEOUT = 5_000
+const MAX_BYTES = 1024 * 1024
+
+/**
+ * A plugin's own request to a service. It passes no pipeline and is not counted as in flight: a probe must not look
+ * like load.
+ *
+ * @throws ProxyError as an attempt fails, NO_ENDPOINT, RESPONSE_TIMEOUT, BAD_UPSTREAM_RESPONSE past `maxBytes`
+ */
+export function fetchFrom(service: Service, clock: Clock, path: string, init: FetchInit): Promise<FetchResult> {
+  const endpoint = init.endpoint ?? service.balance.pick(service.usable())
+  if (!(endpoint instanceof EndpointState)) {
+    return Promise.reject(new ProxyError('NO_ENDPOINT', `service ${service.name} has no endpoint that can be used`))
+  }
+  const headers = new Fields([])
+  for (const [name, value] of Object.entries(init.headers ?? {})) headers.set(name, value)
+  if (!headers.has('host')) headers.set('host', hostOf(endpoint.url))
+  const body = init.body === undefined ? null : Buffer.from(init.body as string)
+  if (body !== null) headers.set('content-length', String(body.length))
+  return new Promise((resolve, reject) => {
+    if (init.signal?.aborted) {
+      reject(init.signal.reason)
+      return
+    }
+    const collected = new Collected(init.maxBytes ?? MAX_BYTES)
+    const end = (finish: () => void) => {
+      timer.cancel()
+      init.signal?.removeEventListener('abort', onAbort)
+      finish()
+    }
+    collected.done = (result) => end(() => resolve(result))
+    collected.failed = (error) => end(() => reject(error))
+    const timer = clock.setTimeout(() => {
+      call.cancel()
+      collected.failed(new ProxyError('RESPONSE_TIMEOUT', 'the service did not answer in time'))
+    }, init.timeout ?? TIMEOUT)
+    const onAbort = () => {
+      call.cancel()
+      end(() => reject(init.signal?.reason))
+    }
+    init.signal?.addEventListener('abort', onAbort, { once: true })
+    const call = endpoint.upstream.send({ method: init.method ?? 'GET', path, headers: headers.flat, body }, collected)
+    collected.cancel = () => call.cancel()
+  })
+}
+
+class Collected implements UpstreamListener {
+  done: (result: FetchResult) => void = () => {}
+  failed: (error: ProxyError) => void = () => {}
+  cancel: () => void = () => {}
+  readonly #maxBytes: number
+  readonly #chunks: Buffer[] = []
+  #size = 0
+  #status = 0
+  #headers = new Fields([])
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  information(): void {}
+
+  responded(status: number, headers: string[]): boolean {
+    this.#status = status
+    this.#headers = new Fields(headers)
+    return true
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#size += chunk.length
+    if (this.#size > this.#maxBytes) {
+      this.cancel()
+      this.failed(new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than ${this.#maxBytes} bytes`))
+    } else {
+      this.#chunks.push(chunk)
+    }
+    return true
+  }
+
+  ended(): void {
+    this.done({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) })
+  }
+}
+
+function hostOf(url: string): string {
+  return url.startsWith('unix:') ? 'localhost' : new URL(url).host
+}

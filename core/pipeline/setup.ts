@@ -1,0 +1,202 @@
+import type { PluginUse } from '../config/types.js'
+import type { Clock } from '../hooks/clock.js'
+import type { Deadlines } from '../hooks/deadlines.js'
+import type { PluginInstance } from '../hooks/instance.js'
+import type {
+  AnyFunction,
+  CounterCell,
+  FetchInit,
+  FetchResult,
+  HistogramCell,
+  LogFields,
+  Logger,
+  MetricFamily,
+  Metrics,
+  Place,
+  ServiceHandle,
+  WorkerOptions
+} from '../hooks/plugin.js'
+import type { BodyDeclaration, HookName, PluginHooks } from '../hooks/types.js'
+import { compileWhen } from '../route/condition.js'
+import type { WorkerPool } from '../workers/pool.js'
+import { StartError } from './start-error.js'
+
+export const HOOK_NAMES: readonly HookName[] = [
+  'request',
+  'candidates',
+  'pick',
+  'attempt',
+  'outcome',
+  'settled',
+  'response',
+  'error',
+  'finish'
+]
+
+/** Hooks that a service's plugins are asked in. */
+const SERVICE_HOOKS: ReadonlySet<HookName> = new Set(['candidates', 'pick', 'attempt', 'outcome', 'settled'])
+
+/** A setup that takes longer than this has stopped, in ms. */
+const SETUP_TIMEOUT = 30_000
+/** What a plugin's `onClose` may take before it is left behind, in ms. */
+const CLOSE_TIMEOUT = 5_000
+
+export interface SetupParts {
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly log: Logger & { child(bindings: LogFields): Logger }
+  readonly metrics: Metrics
+  readonly workers: WorkerPool
+  readonly directory: string
+  fetch(service: string, path: string, init: FetchInit): Promise<FetchResult>
+}
+
+export interface PlacedInstance extends PluginInstance {
+  readonly use: PluginUse
+  readonly place: { readonly kind: Place; readonly name: string }
+  /** Runs the plugin's `onClose` functions, last one first. Never rejects. */
+  close(): Promise<void>
+}
+
+/**
+ * Runs a plugin's `setup` for one place where it is listed.
+ *
+ * @throws StartError when it throws, takes too long or returns what are no hooks; its `onClose` functions have run then
+ */
+export async function setUp(
+  use: PluginUse,
+  place: { kind: Place; name: string },
+  service: ServiceHandle | undefined,
+  parts: SetupParts
+): Promise<PlacedInstance> {
+  const { plugin, name } = use
+  const on = place.kind === 'top' ? {} : { [place.kind]: place.name }
+  const log = parts.log.child({ plugin: name, ...on })
+  const closers: (() => void | Promise<void>)[] = []
+  const close = () => runClosers(closers, parts.clock, log)
+  try {
+    const returned = await withTimeout(
+      plugin.setup({
+        config: use.config as never,
+        place,
+        directory: parts.directory,
+        log,
+        metrics: parts.metrics,
+        clock: parts.clock,
+        worker: <F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions) =>
+          parts.workers.bind<F>(file, exportName, options),
+        service,
+        fetch: (to: string, path: string, init: FetchInit = {}) => parts.fetch(to, path, init),
+        onClose: (closer: () => void | Promise<void>) => {
+          closers.push(closer)
+        }
+      }),
+      parts.clock
+    )
+    const hooks = checkHooks(returned ?? {})
+    if (place.kind === 'service') warnOfUnheard(hooks, log)
+    const body = typeof plugin.body === 'function' ? plugin.body(use.config) : plugin.body
+    return instance(use, place, hooks, body, log, close, parts)
+  } catch (cause) {
+    await close()
+    if (cause instanceof StartError) throw cause
+    const where = place.kind === 'top' ? 'at the top' : `on ${place.kind} ${place.name}`
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new StartError(`${use.at}: plugin ${name} ${where} could not be set up: ${message}`, cause)
+  }
+}
+
+function instance(
+  use: PluginUse,
+  place: { kind: Place; name: string },
+  hooks: PluginHooks,
+  body: BodyDeclaration | undefined,
+  log: Logger,
+  close: () => Promise<void>,
+  parts: SetupParts
+): PlacedInstance {
+  const { durations, failures } = pluginMetrics(parts.metrics)
+  return {
+    name: use.name,
+    use,
+    place,
+    hooks,
+    body,
+    when: use.when === undefined ? undefined : compileWhen(use.when),
+    onFailure: use.onFailure,
+    hookTimeout: use.hookTimeout,
+    log,
+    deadlines: parts.deadlines,
+    now: () => parts.clock.now(),
+    duration: (hook) => durations.labels(use.name, hook),
+    failures: (hook) => failures.labels(use.name, hook),
+    close
+  }
+}
+
+function pluginMetrics(metrics: Metrics): { durations: MetricFamily<HistogramCell>; failures: MetricFamily<CounterCell> } {
+  return {
+    durations: metrics.histogram({
+      name: 'outrigger_plugin_duration_seconds',
+      help: "Time in a plugin's hook, waiting included",
+      labels: ['plugin', 'hook'],
+      // A hook that takes no time to speak of is the usual case, and one over a millisecond holds up everyone.
+      buckets: [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
+    }),
+    failures: metrics.counter({
+      name: 'outrigger_plugin_errors_total',
+      help: 'Hooks that threw, ran out of time or returned what they may not',
+      labels: ['plugin', 'hook']
+    })
+  }
+}
+
+function checkHooks(returned: PluginHooks): PluginHooks {
+  if (typeof returned !== 'object') throw new TypeError(`setup returns an object of hooks, not ${typeof returned}`)
+  for (const [name, value] of Object.entries(returned)) {
+    if (!(HOOK_NAMES as readonly string[]).includes(name)) {
+      throw new TypeError(`setup returned ${JSON.stringify(name)}, which is no hook; hooks are ${HOOK_NAMES.join(', ')}`)
+    }
+    if (value !== undefined && typeof value !== 'function') throw new TypeError(`hook ${name} is not a function`)
+  }
+  return returned
+}
+
+function warnOfUnheard(hooks: PluginHooks, log: Logger): void {
+  const unheard = HOOK_NAMES.filter((name) => hooks[name] !== undefined && !SERVICE_HOOKS.has(name))
+  if (unheard.length > 0) log.warn(`on a service these hooks do not run: ${unheard.join(', ')}`)
+}
+
+async function withTimeout<T>(result: T | Promise<T>, clock: Clock): Promise<T> {
+  if (!(result instanceof Promise)) return result
+  const timeout = new AbortController()
+  try {
+    return await Promise.race([
+      result,
+      clock.sleep(SETUP_TIMEOUT, timeout.signal).then(() => {
+        throw new Error(`setup took longer than ${SETUP_TIMEOUT / 1000} s`)
+      })
+    ])
+  } finally {
+    timeout.abort()
+  }
+}
+
+async function runClosers(closers: (() => void | Promise<void>)[], clock: Clock, log: Logger): Promise<void> {
+  for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
+    const timeout = new AbortController()
+    try {
+      await Promise.race([
+        closer(),
+        clock.sleep(CLOSE_TIMEOUT, timeout.signal).then(
+          () => log.warn(`onClose took longer than ${CLOSE_TIMEOUT / 1000} s and was left behind`),
+          () => {}
+        )
+      ])
+    } catch (err) {
+      log.error({ err }, 'onClose failed')
+    } finally {
+      timeout.abort()
+    }
+  }
+}

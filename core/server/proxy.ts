@@ -1,0 +1,315 @@
+import { createAdmin } from '../admin/admin.js'
+import { loadConfig } from '../config/load.js'
+import type { Config, ListenerConfig } from '../config/types.js'
+import type { Shared } from '../exchange/pipeline.js'
+import { type Clock, systemClock } from '../hooks/clock.js'
+import { Deadlines } from '../hooks/deadlines.js'
+import type { CounterCell } from '../hooks/plugin.js'
+import type { Host } from '../host.js'
+import { createLogger, type ProxyLogger } from '../log/logger.js'
+import { MetricsRegistry } from '../metrics/registry.js'
+import { Generation, type GenerationParts } from '../pipeline/generation.js'
+import { checkNeeds } from '../pipeline/needs.js'
+import { EndpointStore } from '../service/endpoint-store.js'
+import { WorkerPool } from '../workers/pool.js'
+import { accept } from './accept.js'
+import { type ExplainOptions, explain } from './explain.js'
+import { bindFailure, Listener } from './listener.js'
+import { type Explanation, type PluginView, type Proxy, type RouteView, type ServiceView, StartError } from './types.js'
+import { pluginViews, routeViews, serviceViews } from './views.js'
+
+export interface ProxyOptions {
+  /** Default: lines to standard error at the configuration's level. */
+  log?: ProxyLogger
+  /** What `${NAME}` reads. Default: the process's. */
+  env?: NodeJS.ProcessEnv
+  /** What relative paths are resolved against when the configuration is an object. Default: the working directory. */
+  directory?: string
+  clock?: Clock
+  /** POST /drain was called. Default: the proxy drains. */
+  onDrain?: () => void
+}
+
+/**
+ * Checks a configuration without starting any of it: the file, every plugin's part and what plugins need of each other.
+ *
+ * @throws ConfigError with everything that is wrong
+ */
+export async function checkConfig(host: Host, source: string | object, options: ProxyOptions = {}): Promise<Config> {
+  const config = await load(host, source, options)
+  checkNeeds(config)
+  return config
+}
+
+/**
+ * Builds a proxy. Nothing is bound before `start()`.
+ *
+ * @throws ConfigError with everything that is wrong with the configuration
+ * @throws StartError when a plugin's `setup` fails
+ */
+export async function createProxyWith(host: Host, source: string | object, options: ProxyOptions = {}): Promise<Proxy> {
+  const config = await load(host, source, options)
+  const server = new ProxyServer(host, source, options, config)
+  await server.build(config)
+  return server
+}
+
+function load(host: Host, source: string | object, { env, directory }: ProxyOptions): Promise<Config> {
+  return loadConfig(source, { host, ...(env === undefined ? {} : { env }), ...(directory === undefined ? {} : { directory }) })
+}
+
+type Admin = ReturnType<typeof createAdmin>
+
+class ProxyServer implements Proxy {
+  state: Proxy['state'] = 'new'
+  readonly addresses = new Map<string, string>()
+  readonly #host: Host
+  readonly #options: ProxyOptions
+  readonly #log: ProxyLogger
+  readonly #clock: Clock
+  readonly #shared: Shared
+  readonly #metrics: MetricsRegistry
+  readonly #store: EndpointStore
+  readonly #listeners = new Map<string, Listener>()
+  readonly #retiring = new Set<Promise<void>>()
+  readonly #reloads: CounterCell
+  readonly #reloadFailures: CounterCell
+  #source: string | object
+  #workers!: WorkerPool
+  #generation!: Generation
+  #admin: Admin | undefined
+  #reloading: Promise<void> = Promise.resolve()
+  #draining: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(host: Host, source: string | object, options: ProxyOptions, config: Config) {
+    this.#host = host
+    this.#source = source
+    this.#options = options
+    this.#log = options.log ?? createLogger({ level: config.log.level })
+    this.#clock = options.clock ?? systemClock
+    this.#shared = { clock: this.#clock, deadlines: new Deadlines(this.#clock), log: this.#log }
+    this.#metrics = new MetricsRegistry({ onError: (err) => this.#log.error({ err }, 'a metric could not be computed') })
+    this.#store = new EndpointStore(this.#metrics)
+    const counter = (name: string, help: string) => this.#metrics.counter({ name, help }).labels()
+    this.#reloads = counter('outrigger_config_reloads_total', 'Configurations taken up after the first')
+    this.#reloadFailures = counter('outrigger_config_reload_failures_total', 'Configurations refused; the one before stayed')
+    const depth = this.#metrics.gauge({ name: 'outrigger_worker_queue_depth', help: 'Worker calls that wait for a thread' }).labels()
+    this.#metrics.collect(() => depth.set(this.#workers.queueDepth))
+  }
+
+  /** The first configuration. @throws StartError */
+  async build(config: Config): Promise<void> {
+    this.#workers = this.#pool(config)
+    this.#generation = await this.#build(config, this.#workers)
+    this.#generation.activate()
+  }
+
+  get watched(): readonly string[] {
+    return this.#generation.config.watched
+  }
+
+  get inFlight(): number {
+    return this.#generation.inFlight
+  }
+
+  async start(): Promise<void> {
+    if (this.state !== 'new') throw new Error(`the proxy is ${this.state}`)
+    const { config } = this.#generation
+    try {
+      for (const listener of config.listeners.values()) await this.#open(listener)
+      if (config.admin !== undefined) await this.#openAdmin(config.admin)
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    this.state = 'ready'
+  }
+
+  reload(source?: string | object): Promise<void> {
+    // One after the other: two builds at once could swap in the wrong order.
+    const reloaded = this.#reloading.then(() => this.#reload(source ?? this.#source))
+    this.#reloading = reloaded.catch(() => {})
+    return reloaded
+  }
+
+  async #reload(source: string | object): Promise<void> {
+    if (this.state === 'draining' || this.state === 'closed') throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
+    const old = this.#generation
+    const oldWorkers = this.#workers
+    try {
+      const config = await load(this.#host, source, this.#options)
+      const samePool = JSON.stringify(config.workers) === JSON.stringify(old.config.workers)
+      const workers = samePool ? oldWorkers : this.#pool(config)
+      const next = await this.#build(config, workers)
+      try {
+        if (this.state === 'ready') await this.#openMissing(config)
+      } catch (error) {
+        await next.retire()
+        throw error
+      }
+      this.#generation = next
+      this.#workers = workers
+      next.activate()
+    } catch (error) {
+      this.#reloadFailures.inc()
+      throw error
+    }
+    this.#source = source
+    this.#reloads.inc()
+    const { config } = this.#generation
+    if (this.#options.log === undefined) this.#log.level = config.log.level
+    if (JSON.stringify(config.admin) !== JSON.stringify(old.config.admin)) {
+      this.#log.warn("the admin's address is taken up at the next start, not by a reload")
+    }
+    for (const [name, listener] of this.#listeners) {
+      if (config.listeners.has(name)) continue
+      this.#listeners.delete(name)
+      this.addresses.delete(name)
+      this.#background(listener.drain())
+    }
+    this.#background(
+      old.retire().then(async () => {
+        if (oldWorkers !== this.#workers) await oldWorkers.close()
+      })
+    )
+  }
+
+  /** Listeners that the new configuration has and the running one has not; all of them or none. */
+  async #openMissing(config: Config): Promise<void> {
+    const opened: string[] = []
+    try {
+      for (const listener of config.listeners.values()) {
+        const running = this.#listeners.get(listener.name)
+        if (running?.adopt(listener)) continue
+        if (running !== undefined && sameAddress(running.config, listener)) {
+          // The address must be free before it can be bound anew; open connections end in their own time.
+          this.#background(running.drain())
+        }
+        await this.#open(listener)
+        opened.push(listener.name)
+        if (running !== undefined && !running.draining) this.#background(running.drain())
+      }
+    } catch (error) {
+      for (const name of opened) {
+        this.#background(this.#listeners.get(name)?.close() ?? Promise.resolve())
+        this.#listeners.delete(name)
+        this.addresses.delete(name)
+      }
+      throw error
+    }
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain()
+    return this.#draining
+  }
+
+  async #drain(): Promise<void> {
+    if (this.state === 'closed') return
+    this.state = 'draining'
+    const { drainTimeout } = this.#generation.config
+    const ended = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()))
+    const timeout = new AbortController()
+    const late = this.#clock.sleep(drainTimeout, timeout.signal).then(
+      () => this.#log.warn({ inFlight: this.inFlight }, 'drain timed out: what is left is cut'),
+      () => {}
+    )
+    await Promise.race([ended, late])
+    timeout.abort()
+    await this.close()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.state = 'closed'
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
+    await this.#generation?.retire()
+    await Promise.all(this.#retiring)
+    this.#store.destroy()
+    await this.#workers.close()
+    await this.#admin?.close()
+    this.addresses.clear()
+  }
+
+  routes(): RouteView[] {
+    return routeViews(this.#generation)
+  }
+
+  services(): ServiceView[] {
+    return serviceViews(this.#generation, this.#clock.now())
+  }
+
+  plugins(): PluginView[] {
+    return pluginViews(this.#generation)
+  }
+
+  config(): unknown {
+    return this.#generation.config.masked
+  }
+
+  metrics(): Promise<{ text: string; contentType: string }> {
+    return this.#metrics.text()
+  }
+
+  explain(method: string, url: string, options: ExplainOptions = {}): Explanation {
+    return explain(this.#generation, method, url, options)
+  }
+
+  #build(config: Config, workers: WorkerPool): Promise<Generation> {
+    const parts: GenerationParts = { ...this.#shared, log: this.#log, metrics: this.#metrics, store: this.#store, workers }
+    return Generation.build(config, parts)
+  }
+
+  #pool(config: Config): WorkerPool {
+    const tasks = this.#metrics
+      .histogram({ name: 'outrigger_worker_task_duration_seconds', help: 'Time of a worker call with its thread' })
+      .labels()
+    return new WorkerPool({
+      ...config.workers,
+      modules: this.#host.modules,
+      onTask: (ms) => tasks.observe(ms / 1000),
+      onError: (err) => this.#log.error({ err }, 'a worker thread failed outside of any call')
+    })
+  }
+
+  async #open(config: ListenerConfig): Promise<void> {
+    const listener = await Listener.open(config, (entry, incoming, outgoing, target) => {
+      accept(this.#generation, this.#shared, entry, incoming, outgoing, target)
+    })
+    this.#listeners.set(config.name, listener)
+    this.addresses.set(config.name, listener.url)
+  }
+
+  async #openAdmin({ address }: NonNullable<Config['admin']>): Promise<void> {
+    const onDrain = this.#options.onDrain ?? (() => void this.drain())
+    const admin = createAdmin({ proxy: this, onDrain, log: this.#log })
+    this.#admin = admin
+    try {
+      if (address.kind === 'unix') {
+        await admin.listen({ path: address.path })
+        this.addresses.set('admin', `unix:${address.path}`)
+      } else {
+        await admin.listen({ host: address.host, port: address.port })
+        const bound = admin.server.address()
+        const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
+        this.addresses.set('admin', `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`)
+      }
+    } catch (cause) {
+      throw new StartError(`admin: ${bindFailure(address, cause)}`, cause)
+    }
+  }
+
+  #background(work: Promise<void>): void {
+    const settled = work.catch((err) => this.#log.error({ err }, 'a part could not be closed')).finally(() => this.#retiring.delete(settled))
+    this.#retiring.add(settled)
+  }
+}
+
+function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
+  return JSON.stringify(a.address) === JSON.stringify(b.address)
+}

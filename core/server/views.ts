@@ -1,0 +1,78 @@
+import type { Config } from '../config/types.js'
+import { orderOf } from '../hooks/hook-set.js'
+import type { HookName } from '../hooks/types.js'
+import type { Generation, RoutePipeline } from '../pipeline/generation.js'
+import { HOOK_NAMES } from '../pipeline/setup.js'
+import type { EndpointState } from '../service/endpoint.js'
+import type { Service } from '../service/service.js'
+import type { EndpointView, PluginView, RouteView, ServiceView } from './types.js'
+
+export function routeViews(generation: Generation): RouteView[] {
+  return generation.routes.map((route) => {
+    const { name, match, listeners, service, timeout } = route.config
+    const given = Object.fromEntries(Object.entries(match).filter(([, value]) => value !== undefined))
+    const on = listeners ?? [...generation.config.listeners.keys()]
+    return { name, match: given, listeners: [...on], service, timeout, hooks: hooksOf(route, generation) }
+  })
+}
+
+/** Each hook that anything runs in, in the order it runs; what a `when` leaves open is said. */
+export function hooksOf(route: RoutePipeline, generation: Generation): Partial<Record<HookName, string[]>> {
+  const service = route.service === undefined ? [] : generation.instancesOf(route.service)
+  const hooks: Partial<Record<HookName, string[]>> = {}
+  for (const hook of HOOK_NAMES) {
+    const names = orderOf(hook, route.plugins, service).map(({ name, when }) => (when === undefined ? name : `${name} (when)`))
+    if (names.length > 0) hooks[hook] = names
+  }
+  if (route.service !== undefined) hooks.pick = [...(hooks.pick ?? []), 'round robin']
+  return hooks
+}
+
+export function serviceViews(generation: Generation, now: number): ServiceView[] {
+  return [...generation.services.values()].map((service) => ({
+    name: service.name,
+    plugins: generation.instancesOf(service).map(({ name }) => name),
+    endpoints: endpointViews(service, now)
+  }))
+}
+
+function endpointViews(service: Service, now: number): EndpointView[] {
+  return service.endpoints.map((endpoint: EndpointState) => {
+    const { url, healthy, weight, zone, priority, tags, inFlight, latency, ejections, attempts, failures } = endpoint
+    const ejectedFor = Math.max(0, endpoint.ejectedUntil - now)
+    const reason = healthy && ejectedFor === 0 ? undefined : endpoint.reason
+    return { url, healthy, reason, weight, zone, priority, tags: { ...tags }, inFlight, latency, ejectedFor, ejections, attempts, failures }
+  })
+}
+
+export function pluginViews(generation: Generation): PluginView[] {
+  return generation.instances.map(({ use, place, hooks }) => ({
+    name: use.name,
+    version: use.plugin.version,
+    place: place.kind,
+    on: place.name,
+    hooks: HOOK_NAMES.filter((hook) => hooks[hook] !== undefined),
+    config: maskedConfig(generation.config, place, use.name)
+  }))
+}
+
+/** A plugin's configuration as the masked file has it: secrets were masked there, by path and by the plugin's schema. */
+function maskedConfig(config: Config, place: { kind: string; name: string }, name: string): unknown {
+  const masked = config.masked as {
+    plugins?: unknown[]
+    services?: Record<string, { plugins?: unknown[] }>
+    routes?: { name?: string; plugins?: unknown[] }[]
+  }
+  let listed: unknown[] | undefined
+  if (place.kind === 'top') listed = masked.plugins
+  else if (place.kind === 'service') listed = masked.services?.[place.name]?.plugins
+  else listed = masked.routes?.find((route) => route.name === place.name)?.plugins
+  for (const one of listed ?? []) {
+    if (one === name) return {}
+    if (typeof one !== 'object' || one === null) continue
+    for (const [key, value] of Object.entries(one)) {
+      if (key === name || key.replace(/^.*\//, '').replace(/\.\w+$/, '') === name) return value
+    }
+  }
+  return {}
+}

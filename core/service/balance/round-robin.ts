@@ -1,0 +1,93 @@
+import type { Endpoint } from '../../hooks/types.js'
+
+/** Credits this close are the same: sums of thirds must not decide who is first. */
+const ROUNDING = 1e-9
+
+/** What an endpoint is owed: the picks that were its due less those it got. Greater than -1. */
+interface Account {
+  credit: number
+}
+
+/** What is remembered of a list that stays. */
+interface Rotation {
+  /** The accounts of the list's endpoints; undefined when all weights are the same and none is needed. */
+  readonly accounts: readonly Account[] | undefined
+  next: number
+}
+
+/**
+ * The pick when no plugin picks: round robin, one per service.
+ *
+ * With equal weights a list is walked in strict order, and each list has a place of its own, so that a retry (which
+ * picks from a shorter list) does not shift what first attempts get. All else is smooth weighted round robin (nginx
+ * `ngx_http_upstream_get_peer`): of weights 1 and 3, every 4 picks are 1 and 3, spread out.
+ *
+ * An account is the endpoint's and not a list's, and counts in picks: each pick from a list owes every member of it
+ * `weight / total`. Lists may therefore overlap and change with every pick, and all the same each endpoint gets its
+ * due, within a bound (the carpool problem of Fagin and Williams, greedily solved).
+ *
+ * A frozen list is taken to stay as it is, weights too, and is walked at O(1) where they are equal. Any other is
+ * looked through at each pick. A weight of 0 is picked when all others on the list are 0 too.
+ */
+export class RoundRobin {
+  readonly #accounts = new WeakMap<Endpoint, Account>()
+  readonly #rotations = new WeakMap<readonly Endpoint[], Rotation>()
+  /** The list of the last rotation, which spares most picks the map. */
+  #list: readonly Endpoint[] | undefined
+  #rotation: Rotation | undefined
+
+  /** @returns undefined for an empty list */
+  pick(endpoints: readonly Endpoint[]): Endpoint | undefined {
+    const count = endpoints.length
+    if (count < 2) return endpoints[0]
+    const rotation = endpoints === this.#list ? this.#rotation : this.#find(endpoints)
+    if (rotation === undefined || rotation.accounts !== undefined) {
+      return endpoints[this.#smooth(endpoints, rotation?.accounts)]
+    }
+    const at = rotation.next
+    rotation.next = at + 1 === count ? 0 : at + 1
+    return endpoints[at]
+  }
+
+  #find(endpoints: readonly Endpoint[]): Rotation | undefined {
+    let rotation = this.#rotations.get(endpoints)
+    if (rotation === undefined) {
+      if (!Object.isFrozen(endpoints)) return undefined
+      const equal = endpoints.every((endpoint) => endpoint.weight === endpoints[0]?.weight)
+      rotation = equal
+        ? // Not at the first: where lists change often, it would be picked more than the others.
+          { accounts: undefined, next: this.#smooth(endpoints, undefined) }
+        : { accounts: endpoints.map((endpoint) => this.#account(endpoint)), next: 0 }
+      this.#rotations.set(endpoints, rotation)
+    }
+    this.#list = endpoints
+    this.#rotation = rotation
+    return rotation
+  }
+
+  #smooth(endpoints: readonly Endpoint[], accounts: readonly Account[] | undefined): number {
+    let total = 0
+    for (const { weight } of endpoints) total += weight
+    let best: Account | undefined
+    let bestAt = 0
+    for (let at = 0; at < endpoints.length; at++) {
+      const endpoint = endpoints[at] as Endpoint
+      const due = total > 0 ? endpoint.weight / total : 1 / endpoints.length
+      if (due === 0) continue
+      const account = accounts?.[at] ?? this.#account(endpoint)
+      account.credit += due
+      if (best === undefined || account.credit > best.credit + ROUNDING) {
+        best = account
+        bestAt = at
+      }
+    }
+    if (best !== undefined) best.credit -= 1
+    return bestAt
+  }
+
+  #account(endpoint: Endpoint): Account {
+    let account = this.#accounts.get(endpoint)
+    if (account === undefined) this.#accounts.set(endpoint, (account = { credit: 0 }))
+    return account
+  }
+}

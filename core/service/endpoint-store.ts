@@ -1,0 +1,70 @@
+import type { EndpointConfig, ServiceConfig } from '../config/types.js'
+import type { Metrics, GaugeCell, MetricFamily } from '../hooks/plugin.js'
+import { EndpointState } from './endpoint.js'
+import { type Connection, Upstream, type UpstreamOptions } from './upstream.js'
+
+interface Kept {
+  readonly endpoint: EndpointState
+  /** Services, of the running configuration and of those that retire, that hold it. */
+  holders: number
+}
+
+/**
+ * Every endpoint of the process. A configuration takes what it names and gives it back when it has retired, so that
+ * an endpoint that stays keeps its state and its connections over a reload.
+ */
+export class EndpointStore {
+  /** Grows with each change of any endpoint's state: lists derived from it are out of date. */
+  version = 0
+  readonly #kept = new Map<string, Kept>()
+  readonly #healthy: MetricFamily<GaugeCell>
+
+  readonly #connect: (options: UpstreamOptions) => Connection
+
+  /** @param connect how an endpoint's connections are made; a harness without sockets has its own */
+  constructor(metrics: Metrics, connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)) {
+    this.#connect = connect
+    this.#healthy = metrics.gauge({
+      name: 'outrigger_endpoint_healthy',
+      help: '1 while an endpoint is healthy and not ejected',
+      labels: ['service', 'endpoint'],
+      maxSeries: 20_000
+    })
+  }
+
+  /** The endpoint as it stands; one that is new has no weight, zone or tags until it is described. */
+  acquire(service: ServiceConfig, config: EndpointConfig): EndpointState {
+    const key = identity(service, config.url)
+    let kept = this.#kept.get(key)
+    if (kept === undefined) {
+      const upstream = this.#connect({ ...service, url: config.url })
+      const endpoint = new EndpointState(service.name, config.url, upstream)
+      endpoint.gauge = this.#healthy.labels(service.name, config.url)
+      endpoint.gauge.set(1)
+      this.#kept.set(key, (kept = { endpoint, holders: 0 }))
+    }
+    kept.holders++
+    return kept.endpoint
+  }
+
+  release(service: ServiceConfig, endpoint: EndpointState): void {
+    const key = identity(service, endpoint.url)
+    const kept = this.#kept.get(key)
+    if (kept === undefined || --kept.holders > 0) return
+    this.#kept.delete(key)
+    endpoint.gauge?.set(0)
+    endpoint.upstream.close()
+  }
+
+  /** Cuts every connection. */
+  destroy(): void {
+    for (const { endpoint } of this.#kept.values()) endpoint.upstream.destroy()
+    this.#kept.clear()
+  }
+}
+
+/** All that decides how connections are made: where one of these differs, it is another endpoint. */
+function identity(service: ServiceConfig, url: string): string {
+  const { name, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections } = service
+  return JSON.stringify([name, url, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections])
+}

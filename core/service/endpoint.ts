@@ -1,0 +1,46 @@
+import type { EndpointConfig } from '../config/types.js'
+import type { Endpoint } from '../hooks/types.js'
+import type { GaugeCell } from '../hooks/plugin.js'
+import type { Connection } from './upstream.js'
+
+/** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */
+export class EndpointState implements Endpoint {
+  readonly url: string
+  readonly service: string
+  readonly upstream: Connection
+  weight = 1
+  zone: string | undefined = undefined
+  priority = 0
+  tags: Readonly<Record<string, string>> = {}
+  healthy = true
+  ejectedUntil = 0
+  ejections = 0
+  inFlight = 0
+  latency: number | undefined = undefined
+  attempts = 0
+  failures = 0
+  /** Why it is unhealthy or ejected. */
+  reason: string | undefined = undefined
+  /** Attempts it may hold: connections and those waiting for one. */
+  capacity = Number.POSITIVE_INFINITY
+  /** @internal 1 while usable, 0 otherwise. */
+  gauge: GaugeCell | undefined = undefined
+
+  constructor(service: string, url: string, upstream: Connection) {
+    this.service = service
+    this.url = url
+    this.upstream = upstream
+  }
+
+  describe(config: EndpointConfig, capacity: number): void {
+    this.capacity = capacity
+    this.weight = config.weight
+    this.zone = config.zone
+    this.priority = config.priority
+    this.tags = config.tags
+  }
+
+  usable(now: number): boolean {
+    return this.healthy && this.ejectedUntil <= now
+  }
+}

@@ -1,0 +1,219 @@
+// The one file that knows undici's dispatch API. It uses the handler form with raw header buffers: the other form
+// parses them into an object, which loses casing and order and costs more than all the rest of a small request.
+import { type Dispatcher, Pool } from 'undici'
+import type { Readable } from 'node:stream'
+import type { ServiceTls } from '../config/types.js'
+import { ProxyError } from '../errors.js'
+
+export interface UpstreamOptions {
+  /** `http://host:port`, `https://host:port` or `unix:/path`. */
+  readonly url: string
+  readonly protocol: 'http' | 'https'
+  readonly tls: ServiceTls
+  /** ms */
+  readonly connectTimeout: number
+  /** ms */
+  readonly keepAlive: number
+  /** ms */
+  readonly idleTimeout: number
+  readonly maxConnections: number
+}
+
+export interface UpstreamRequest {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  /** Flat, framing fields but `content-length` taken out. */
+  readonly headers: string[]
+  readonly body: Buffer | Readable | null
+}
+
+/** What becomes of a request. After `failed` or `ended` nothing more is called. */
+export interface UpstreamListener {
+  /** A 1xx other than 100. */
+  information(status: number, headers: string[]): void
+  /** @returns false to hold the body back until `resume` */
+  responded(status: number, headers: string[], statusText: string): boolean
+  /** @returns false to hold the rest back until `resume` */
+  data(chunk: Buffer): boolean
+  ended(trailers: string[]): void
+  failed(error: ProxyError): void
+}
+
+/** A request under way. */
+export interface Call {
+  /** Whether a connection was there and the request began to be written. */
+  readonly sent: boolean
+  /** The connection had served others before and ended with not one byte of an answer: a race with its idle end. */
+  readonly stale: boolean
+  /** Ends it and its connection; the listener hears nothing more. */
+  cancel(): void
+  resume(): void
+}
+
+/** The way to one endpoint. */
+export interface Connection {
+  send(request: UpstreamRequest, listener: UpstreamListener): Call
+  /** Takes no more requests; those under way end. */
+  close(): void
+  /** Cuts what is under way. */
+  destroy(): void
+}
+
+class UpstreamCall implements Call {
+  readonly listener: UpstreamListener
+  sent = false
+  stale = false
+  #abort: ((reason?: Error) => void) | undefined = undefined
+  #resume: (() => void) | undefined = undefined
+  #cancelled = false
+  #responded = false
+
+  constructor(listener: UpstreamListener) {
+    this.listener = listener
+  }
+
+  cancel(): void {
+    if (this.#cancelled) return
+    this.#cancelled = true
+    this.#abort?.(cancelled)
+  }
+
+  resume(): void {
+    this.#resume?.()
+  }
+
+  onConnect(abort: (reason?: Error) => void): void {
+    if (this.#cancelled) {
+      abort(cancelled)
+      return
+    }
+    this.#abort = abort
+    this.sent = true
+  }
+
+  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    if (this.#cancelled) return true
+    this.#resume = resume
+    if (status < 200) {
+      this.listener.information(status, decode(headers))
+      return true
+    }
+    this.#responded = true
+    return this.listener.responded(status, decode(headers), statusText)
+  }
+
+  onData(chunk: Buffer): boolean {
+    return this.#cancelled || this.listener.data(chunk)
+  }
+
+  onComplete(trailers: Buffer[] | string[] | null): void {
+    if (this.#cancelled) return
+    this.listener.ended(trailers === null || trailers.length === 0 ? none : decode(trailers))
+  }
+
+  onError(error: Error & { code?: string; socket?: { bytesRead?: number } }): void {
+    if (this.#cancelled) return
+    this.#cancelled = true
+    if (this.sent && !this.#responded && isReset(error.code) && (error.socket?.bytesRead ?? 0) > 0) this.stale = true
+    this.listener.failed(translate(error, this.sent))
+  }
+}
+
+const none: string[] = []
+const cancelled = new Error('cancelled')
+
+/** The connections to one endpoint. */
+export class Upstream implements Connection {
+  readonly #pool: Pool
+  readonly #serverName: string | null
+  #closing = false
+
+  constructor({ url, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections }: UpstreamOptions) {
+    const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
+    const origin = socketPath === undefined ? url : `${protocol}://localhost`
+    // Without it undici takes the name from the request's Host, which is the client's word.
+    this.#serverName = protocol === 'https' ? (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, '')) : null
+    this.#pool = new Pool(origin, {
+      connections: maxConnections,
+      pipelining: 1,
+      // Attempts carry deadlines of their own.
+      headersTimeout: 0,
+      bodyTimeout: idleTimeout,
+      keepAliveTimeout: keepAlive,
+      keepAliveMaxTimeout: Math.max(keepAlive, 60_000),
+      keepAliveTimeoutThreshold: 1_000,
+      maxHeaderSize: 64 * 1024,
+      connectTimeout,
+      ...(socketPath === undefined ? {} : { socketPath }),
+      ...(protocol === 'https' ? { tls: tlsOptions(tls) } : {})
+    } as Pool.Options)
+  }
+
+  send(request: UpstreamRequest, listener: UpstreamListener): Call {
+    const call = new UpstreamCall(listener)
+    const options: Dispatcher.DispatchOptions & { servername?: string } = {
+      method: request.method as Dispatcher.HttpMethod,
+      path: request.path,
+      headers: request.headers,
+      body: request.body
+    }
+    if (this.#serverName !== null) options.servername = this.#serverName
+    this.#pool.dispatch(options, call as unknown as Dispatcher.DispatchHandler)
+    return call
+  }
+
+  close(): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#pool.close().catch(() => {})
+  }
+
+  destroy(): void {
+    this.#closing = true
+    this.#pool.destroy().catch(() => {})
+  }
+}
+
+function tlsOptions(tls: ServiceTls): object {
+  return {
+    rejectUnauthorized: !tls.insecure,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key })
+  }
+}
+
+function decode(raw: (Buffer | string)[]): string[] {
+  const { length } = raw
+  const flat = new Array<string>(length)
+  for (let i = 0; i < length; i++) {
+    const part = raw[i] as Buffer | string
+    flat[i] = typeof part === 'string' ? part : part.toString('latin1')
+  }
+  return flat
+}
+
+function isReset(code: string | undefined): boolean {
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+/** To the proxy's own codes. The cause is for the log; the message is the client's and names no address. */
+function translate(error: Error & { code?: string }, sent: boolean): ProxyError {
+  const { code } = error
+  if (ProxyError.is(error)) return error
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', { cause: error })
+  }
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+    return new ProxyError('BAD_REQUEST', 'the request cannot be sent on as it is', { cause: error })
+  }
+  if (!sent) return new ProxyError('CONNECT_FAILED', 'the service could not be reached', { cause: error })
+  if (code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return new ProxyError('RESPONSE_TIMEOUT', 'the service stopped answering', { cause: error })
+  }
+  if (code?.startsWith('HPE_') === true || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service answered with something that is not HTTP', { cause: error })
+  }
+  return new ProxyError('UPSTREAM_RESET', 'the service closed the connection before it had answered', { cause: error })
+}

@@ -1,0 +1,271 @@
+import { ConfigError } from '../config/problem.js'
+import { configSchemaOf } from '../config/strict.js'
+import type { Config, PluginUse, ServiceConfig } from '../config/types.js'
+import type { ErrorCode } from '../errors.js'
+import type { Lifecycle } from '../exchange/lifecycle.js'
+import { Fields } from '../exchange/fields.js'
+import { Deadlines } from '../hooks/deadlines.js'
+import { type ConfigSchema, definePlugin, type Place, type Plugin, type PluginDefinition } from '../hooks/plugin.js'
+import type { Exchange, HeaderList, PluginHooks, Result } from '../hooks/types.js'
+import { MetricsRegistry } from '../metrics/registry.js'
+import { Generation } from '../pipeline/generation.js'
+import { accept } from '../server/accept.js'
+import { EndpointStore } from '../service/endpoint-store.js'
+import { WorkerPool } from '../workers/pool.js'
+import { CapturedLog, type LogLine } from './captured-log.js'
+import { FakeUpstreams, type UpstreamHandler, type UpstreamSeen } from './fake-upstream.js'
+import { FakeOutgoing, fakeIncoming, type SentRequest } from './sockets.js'
+import { settle, VirtualClock } from './virtual-clock.js'
+
+export interface RunOptions {
+  /** Where the plugin stands. Default: the first place it allows, else a route. */
+  place?: Place
+  /** The endpoints of the service behind it. Default: two. */
+  endpoints?: readonly string[]
+  /** What they answer. Default: 200 `ok`. */
+  upstream?: UpstreamHandler
+  /** More plugins with it, in the order they are listed: those before, and those behind. Each has its default configuration. */
+  before?: readonly Plugin[]
+  after?: readonly Plugin[]
+  /** Keys that every plugin has. */
+  onFailure?: 'close' | 'skip'
+  /** ms */
+  hookTimeout?: number
+  /** ms of the whole exchange. Default 15,000. */
+  timeout?: number
+  /** Whether the clock moves on by itself to whatever a plugin sleeps for. Default true. */
+  autoAdvance?: boolean
+}
+
+export interface AttemptSeen {
+  endpoint: string
+  status: number | undefined
+  error: ErrorCode | undefined
+  reason: string | undefined
+  /** What the endpoint got. */
+  headers: HeaderList
+}
+
+export interface RunResult {
+  status: number
+  headers: HeaderList
+  /** As UTF-8. */
+  body: string
+  json<T = unknown>(): T
+  /** The proxy's code, when it answered an error itself. */
+  error: string | undefined
+  attempts: AttemptSeen[]
+  /** What `finish` was told. */
+  result: Result
+  exchange: Exchange
+  /** Lines logged while it ran. */
+  log: LogLine[]
+}
+
+export interface PluginRun {
+  request(sent?: SentRequest): Promise<RunResult>
+  readonly clock: VirtualClock
+  /** All lines so far, those of `setup` among them. */
+  readonly log: LogLine[]
+  /** Everything the endpoints got. */
+  readonly seen: UpstreamSeen[]
+  /** The Prometheus text. */
+  metrics(): Promise<string>
+  /** Runs `onClose`. */
+  close(): Promise<void>
+}
+
+/**
+ * Runs a plugin as the proxy would, with no socket and on a virtual clock.
+ *
+ * @param config as in a configuration file; checked by the plugin's schema, defaults filled in
+ * @returns requests wait for `setup`; what it throws, they reject with
+ * @throws ConfigError on a configuration that the plugin's schema refuses
+ * @example
+ * const run = runPlugin(plugin, { limit: 10 })
+ * const { status } = await run.request({ url: '/orders/1', headers: { 'x-api-key': 'secret' } })
+ */
+export function runPlugin<S extends ConfigSchema | undefined>(
+  plugin: PluginDefinition<S>,
+  config: unknown = {},
+  options: RunOptions = {}
+): PluginRun {
+  const subject = use(plugin as Plugin, config, options)
+  return new Run(subject, options)
+}
+
+function use(plugin: Plugin, config: unknown, { onFailure = 'close', hookTimeout = 5_000 }: RunOptions): PluginUse {
+  const checked = configSchemaOf(plugin).safeParse(config)
+  if (!checked.success) {
+    throw new ConfigError(
+      checked.error.issues.map(({ path, message }) => ({ at: undefined, path: [plugin.name, ...path].join('.'), message }))
+    )
+  }
+  return { name: plugin.name, plugin, config: checked.data, when: undefined, onFailure, hookTimeout, at: plugin.name }
+}
+
+class Run implements PluginRun {
+  readonly clock = new VirtualClock()
+  readonly #log = new CapturedLog()
+  readonly #metrics = new MetricsRegistry()
+  readonly #upstreams: FakeUpstreams
+  readonly #deadlines = new Deadlines(this.clock)
+  readonly #generation: Promise<Generation>
+  readonly #workers: WorkerPool
+  readonly #results = new Map<Exchange, Result>()
+  readonly #autoAdvance: boolean
+
+  constructor(subject: PluginUse, options: RunOptions) {
+    this.#upstreams = new FakeUpstreams(options.upstream ?? (() => ({ body: 'ok' })))
+    this.#autoAdvance = options.autoAdvance ?? true
+    this.#workers = new WorkerPool({ threads: 1, maxQueue: 64, maxHeap: 256 * 1024 * 1024, modules: {} })
+    const store = new EndpointStore(this.#metrics, ({ url }) => this.#upstreams.connect(url))
+    const parts = {
+      clock: this.clock,
+      deadlines: this.#deadlines,
+      log: this.#log,
+      metrics: this.#metrics,
+      store,
+      workers: this.#workers
+    }
+    const config = configOf(subject, options, this.#recorder())
+    this.#generation = Generation.build(config, parts).then((generation) => {
+      generation.activate()
+      return generation
+    })
+    // Told by each request; a run of which no request is made must not end the process.
+    this.#generation.catch(() => {})
+  }
+
+  get log(): LogLine[] {
+    return this.#log.lines
+  }
+
+  get seen(): UpstreamSeen[] {
+    return this.#upstreams.seen
+  }
+
+  async request(sent: SentRequest = {}): Promise<RunResult> {
+    const generation = await this.#generation
+    const firstLine = this.log.length
+    const firstSeen = this.seen.length
+    const incoming = fakeIncoming(sent)
+    const outgoing = new FakeOutgoing()
+    const shared = { clock: this.clock, deadlines: this.#deadlines, log: this.#log }
+    const entry = { name: 'test', scheme: 'http' as const, bodyTimeout: 60_000, draining: false }
+    let ended = false
+    const end = new Promise<void>((resolve) => {
+      outgoing.once('close', () => {
+        ended = true
+        resolve()
+      })
+    })
+    const exchange: Lifecycle = accept(generation, shared, entry, incoming, outgoing.asResponse(), sent.url ?? '/')
+    while (!ended && this.#autoAdvance) {
+      await settle()
+      const next = this.clock.nextTimeout
+      if (!ended && next !== undefined) await this.clock.advance(next)
+    }
+    await end
+    const body = outgoing.body.toString('utf8')
+    const headers = new Fields(outgoing.headers)
+    const seen = this.seen.slice(firstSeen)
+    return {
+      status: outgoing.status,
+      headers,
+      body,
+      json: () => JSON.parse(body),
+      error: headers.get('x-outrigger-error'),
+      attempts: exchange.attempts.map((attempt, i) => ({
+        endpoint: attempt.endpoint.url,
+        status: attempt.status,
+        error: attempt.error?.code,
+        reason: attempt.reason,
+        headers: seen[i]?.headers ?? attempt.headers
+      })),
+      result: this.#results.get(exchange) as Result,
+      exchange,
+      log: this.log.slice(firstLine)
+    }
+  }
+
+  async metrics(): Promise<string> {
+    return (await this.#metrics.text()).text
+  }
+
+  async close(): Promise<void> {
+    const generation = await this.#generation.catch(() => undefined)
+    await generation?.retire()
+    await this.#workers.close()
+  }
+
+  /** Outermost, so that its `finish` is the last. */
+  #recorder(): PluginUse {
+    const hooks: PluginHooks = { finish: (result, exchange) => void this.#results.set(exchange, result) }
+    return use(definePlugin({ name: 'test-recorder', setup: () => hooks }), {}, {})
+  }
+}
+
+function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse): Config {
+  const place = options.place ?? defaultPlace(subject.plugin)
+  const others = (plugins: readonly Plugin[] = []) => plugins.map((plugin) => use(plugin, {}, {}))
+  const uses = [...others(options.before), subject, ...others(options.after)]
+  const at = (where: Place) => (place === where ? uses : [])
+  const service: ServiceConfig = {
+    name: 'upstream',
+    endpoints: (options.endpoints ?? ['http://one.test', 'http://two.test']).map((url) => ({
+      url,
+      weight: 1,
+      zone: undefined,
+      priority: 0,
+      tags: {}
+    })),
+    protocol: 'http',
+    tls: { ca: undefined, serverName: undefined, cert: undefined, key: undefined, insecure: false },
+    plugins: at('service'),
+    connectTimeout: 5_000,
+    keepAlive: 4_000,
+    idleTimeout: 300_000,
+    maxConnections: 1_024,
+    maxPending: 1_024
+  }
+  return {
+    file: undefined,
+    directory: process.cwd(),
+    listeners: new Map([['test', LISTENER]]),
+    admin: undefined,
+    plugins: [recorder, ...at('top')],
+    services: new Map([[service.name, service]]),
+    routes: [
+      {
+        name: 'route',
+        match: { path: '/*', host: undefined, methods: undefined, headers: undefined, query: undefined },
+        listeners: undefined,
+        service: service.name,
+        reply: undefined,
+        timeout: options.timeout ?? 15_000,
+        encodedSlashes: 'refuse',
+        plugins: at('route')
+      }
+    ],
+    workers: { threads: 1, maxQueue: 64, maxHeap: 256 * 1024 * 1024 },
+    drainTimeout: 30_000,
+    log: { level: 'debug' },
+    masked: {},
+    watched: []
+  }
+}
+
+const LISTENER = {
+  name: 'test',
+  address: { kind: 'tcp' as const, host: '127.0.0.1', port: 0 },
+  tls: undefined,
+  headersTimeout: 10_000,
+  bodyTimeout: 60_000,
+  idleTimeout: 60_000,
+  maxHeaderSize: 61_440
+}
+
+function defaultPlace({ places }: Plugin): Place {
+  return places === undefined || places.includes('route') ? 'route' : (places[0] as Place)
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { main } from '../core/cli/main.js'
+import { host } from './host.js'
+
+await main(host, process.argv)
