@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { configSchemaOf } from '../config/strict.js'
 import type { ConfigSchema, Plugin } from '../hooks/plugin.js'
 
 /** As much of JSON Schema as a plugin's config is described with. */
@@ -29,16 +30,12 @@ export interface ConfigKey {
   description: string | undefined
 }
 
-function isZod(schema: ConfigSchema): schema is z.ZodType {
-  return '_zod' in schema
-}
-
 /** What a user may write, before defaults are filled in. Undefined for a plugin without config. */
 export function schemaOf(plugin: Plugin): JsonSchema | undefined {
   const schema = plugin.config as ConfigSchema | undefined
   if (schema === undefined) return undefined
-  if (!isZod(schema)) return schema as JsonSchema
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  if (!('_zod' in schema)) return schema as JsonSchema
+  const { $schema, ...rest } = z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' })
   return rest as JsonSchema
 }
 
@@ -51,7 +48,11 @@ export function configKeys(schema: JsonSchema, prefix = ''): ConfigKey[] {
       path,
       type: typeOf(inner),
       required: schema.required?.includes(name) === true && inner.default === undefined,
-      default: inner.default === undefined ? undefined : JSON.stringify(inner.default),
+      // Of an object with keys of its own, each key says its default.
+      default:
+        inner.default === undefined || inner.properties !== undefined
+          ? undefined
+          : JSON.stringify(inner.default),
       description: inner.description
     })
     keys.push(...configKeys(inner, `${path}.`))
@@ -87,8 +88,7 @@ export function sampleConfigs(plugin: Plugin): unknown[] {
   for (const [name, { enum: choices = [] }] of Object.entries(described.properties ?? {})) {
     for (const choice of choices) samples.push({ ...base, [name]: choice })
   }
-  const schema = plugin.config as ConfigSchema
-  if (!isZod(schema)) return samples
+  const schema = configSchemaOf(plugin)
   return samples.map((sample) => {
     const parsed = schema.safeParse(sample)
     return parsed.success ? parsed.data : sample

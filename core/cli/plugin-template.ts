@@ -26,15 +26,13 @@ import { runPlugin } from 'outrigger/testing'
 import plugin from './index.js'
 
 test('says hello on every response', async () => {
-  const harness = await runPlugin(plugin)
-  const { reply } = await harness.request({ path: '/' })
-  assert.equal(reply.headers.get('x-${name}'), 'hello')
+  const { headers } = await runPlugin(plugin).request({ url: '/' })
+  assert.equal(headers.get('x-${name}'), 'hello')
 })
 
 test('says what it is configured to say', async () => {
-  const harness = await runPlugin(plugin, { greeting: 'good day' })
-  const { reply } = await harness.request({ path: '/' })
-  assert.equal(reply.headers.get('x-${name}'), 'good day')
+  const { headers } = await runPlugin(plugin, { greeting: 'good day' }).request({ url: '/' })
+  assert.equal(headers.get('x-${name}'), 'good day')
 })
 `,
     'package.json': `${JSON.stringify(

@@ -65,6 +65,8 @@ class Session {
   #proxy: Proxy | undefined
   #service: Supervisor | undefined
   #reloads: Reloads | undefined
+  #reloadCause: string | undefined
+  #watch: FileWatch | undefined
   #ignoreStray: () => void = () => {}
 
   /** @param follow called with each configuration that is taken up */
@@ -81,14 +83,14 @@ class Session {
     const ignoreSignals = listenForSignals({
       onStop: (signal) => this.#stop.abort(signal),
       onForce: (exitCode) => this.#force(exitCode),
-      onReload: () => this.#reloads?.request('SIGHUP')
+      onReload: () => this.#askReload('SIGHUP')
     })
     // Whatever ends this process, the service must not be left behind.
     const killService = () => this.#service?.kill()
     process.on('exit', killService)
     try {
       const proxy = await this.#start(options, waitTimeout, create)
-      await this.#serve(proxy, options.watch)
+      await this.#serve(proxy)
       await this.#end(proxy)
     } catch (error) {
       await this.#service?.stop(STOP_GRACE)
@@ -96,6 +98,7 @@ class Session {
       throw error
     } finally {
       ignoreSignals()
+      this.#watch?.close()
       this.#ignoreStray()
       process.off('exit', killService)
     }
@@ -113,6 +116,10 @@ class Session {
       this.#proxy = proxy
       this.#follow(proxy)
       if (stop.aborted) return proxy
+      if (options.watch) {
+        const onChange = (file: string) => this.#askReload(`${file} changed`)
+        this.#watch = await FileWatch.open({ files: proxy.watched, onChange })
+      }
       await Promise.race([proxy.start(), failure])
       if (options.command !== undefined && !stop.aborted) {
         const endpoints = proxy.services().flatMap((service) => service.endpoints.map(({ url }) => url))
@@ -132,11 +139,16 @@ class Session {
     }
   }
 
-  async #serve(proxy: Proxy, watching: boolean): Promise<void> {
+  /** One that is asked for during the start waits until that is over. */
+  #askReload(cause: string): void {
+    if (this.#reloads === undefined) this.#reloadCause = cause
+    else this.#reloads.request(cause)
+  }
+
+  async #serve(proxy: Proxy): Promise<void> {
     const stop = this.#stop.signal
     if (stop.aborted) return
     this.#ignoreStray = surviveStrayErrors({ files: () => proxy.watched, log: this.#log })
-    let watch: FileWatch | undefined
     const told = new Map<string, string>()
     tellReady(proxy, told)
     this.#reloads = new Reloads({
@@ -145,24 +157,21 @@ class Session {
       onDone: (succeeded) => {
         this.#follow(proxy)
         tellReady(proxy, told)
-        void watch?.update(proxy.watched, !succeeded)
+        void this.#watch?.update(proxy.watched, !succeeded)
       }
     })
-    if (watching) {
-      watch = await FileWatch.open({
-        files: proxy.watched,
-        onChange: (file) => this.#reloads?.request(`${file} changed`)
-      })
-    }
+    if (this.#reloadCause !== undefined) this.#reloads.request(this.#reloadCause)
     if (!stop.aborted)
       await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
     this.#reloads.stop()
-    watch?.close()
-    this.#log.info({ cause: stop.reason, inFlight: proxy.inFlight }, 'draining')
-    await proxy.drain()
   }
 
   async #end(proxy: Proxy): Promise<void> {
+    this.#watch?.close()
+    if (proxy.state === 'ready') {
+      this.#log.info({ cause: this.#stop.signal.reason, inFlight: proxy.inFlight }, 'draining')
+      await proxy.drain()
+    }
     // The service is stopped last: what was in flight needed it.
     await this.#service?.stop(STOP_GRACE)
     await proxy.close()

@@ -64,8 +64,7 @@ export class Supervisor {
     while (groupRuns(child.pid) && within()) await tick()
     if (!groupRuns(child.pid)) return
     signalGroup(child.pid, 'SIGKILL')
-    
-      this.#options.log.warn(`the service was killed: it had not ended after ${grace} ms`)
+    this.#options.log.warn(`the service was killed: it had not ended after ${grace} ms`)
   }
 
   /** At once, with all that it has started. */
@@ -80,15 +79,11 @@ export class Supervisor {
       const { command, args } = this.#options
       const child = spawn(command, args, { stdio: 'inherit', detached: true })
       const born = performance.now()
-      let spawned = false
-      child.once('spawn', () => {
-        spawned = true
-        this.#child = child
-        resolve()
-      })
-      child.on('error', (error) => {
-        if (!spawned) reject(error)
-      })
+      // A process that is there has its number at once: from here on it can be stopped.
+      if (child.pid !== undefined) this.#child = child
+      child.once('spawn', resolve)
+      // A promise that has resolved is not moved by an error that comes later, of a signal that could not be sent.
+      child.on('error', reject)
       child.once('exit', (code, signal) => this.#onExit(child, code, signal, performance.now() - born))
     })
   }

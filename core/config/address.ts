@@ -14,7 +14,10 @@ const LONGEST_PATH = 103
  */
 export const address = z
   .string({ error: ({ input }) => hint(input) })
-  .meta({ pattern: '^(unix:.+|(\\[[^\\]]+\\]|[^\\s:\\[\\]/]*):\\d{1,5})$', examples: ['127.0.0.1:8080', 'unix:/run/app.sock'] })
+  .meta({
+    pattern: '^(unix:.+|(\\[[^\\]]+\\]|[^\\s:\\[\\]/]*):\\d{1,5})$',
+    examples: ['127.0.0.1:8080', 'unix:/run/app.sock']
+  })
   .transform((text, context): Address => {
     const { path, host, port } = FORM.exec(text)?.groups ?? {}
     if (path !== undefined) return { kind: 'unix', path }
@@ -28,7 +31,8 @@ export const address = z
 function hint(input: unknown): string {
   const message = expected('an address such as 127.0.0.1:8080, :8080 or unix:/run/app.sock', input)
   if (typeof input === 'number') return `${message}: write ":${input}" for that port on every interface`
-  if (typeof input === 'string' && /^(https?|tcp):\/\//.test(input)) return `${message}: leave the scheme away`
+  if (typeof input === 'string' && /^(https?|tcp):\/\//.test(input))
+    return `${message}: leave the scheme away`
   if (typeof input === 'string' && /^[^\s:]+$/.test(input)) return `${message}: the port is missing`
   return message
 }

@@ -1,11 +1,19 @@
 import { availableParallelism } from 'node:os'
-import type { Certificates } from './certificates.js'
 import { resolveAddress } from './address.js'
+import type { Certificates } from './certificates.js'
 import { normalUrl, protocolOf } from './endpoint-url.js'
 import type { Path } from './path.js'
 import type { Report } from './report.js'
 import type { FileConfig } from './schema.js'
-import type { Address, Config, ListenerConfig, PluginUse, RouteConfig, ServiceConfig, WorkersConfig } from './types.js'
+import type {
+  Address,
+  Config,
+  ListenerConfig,
+  PluginUse,
+  RouteConfig,
+  ServiceConfig,
+  WorkersConfig
+} from './types.js'
 
 /** What was read beside the schema, which knows the shape of the file alone. */
 export interface Parts {
@@ -25,10 +33,17 @@ type Built = Omit<Config, 'file' | 'directory' | 'masked' | 'watched'>
 /** The configuration as the proxy takes it. Nothing is left to be wrong but the length of a socket's path. */
 export function build(file: FileConfig, parts: Parts): Built {
   return {
-    listeners: new Map(Object.entries(file.listeners).map(([name, each]) => [name, listener(name, each, parts)])),
-    admin: file.admin === false ? undefined : { address: resolved(file.admin.address, ['admin', 'address'], parts) },
+    listeners: new Map(
+      Object.entries(file.listeners).map(([name, each]) => [name, listener(name, each, parts)])
+    ),
+    admin:
+      file.admin === false
+        ? undefined
+        : { address: resolved(file.admin.address, ['admin', 'address'], parts) },
     plugins: parts.plugins.top,
-    services: new Map(Object.entries(file.services).map(([name, each]) => [name, service(name, each, parts)])),
+    services: new Map(
+      Object.entries(file.services).map(([name, each]) => [name, service(name, each, parts)])
+    ),
     routes: file.routes.map((each, index) => route(each, parts.plugins.routes[index] ?? [])),
     workers: workers(file.workers),
     drainTimeout: file.drain,
@@ -55,7 +70,8 @@ function listener(name: string, from: FileConfig['listeners'][string], parts: Pa
 
 function resolved(address: Address, path: Path, { directory, report }: Parts): Address {
   const absolute = resolveAddress(address, directory)
-  if (absolute === undefined) report.add(path, "too long for a socket's path: at most 103 bytes, folder included")
+  if (absolute === undefined)
+    report.add(path, "too long for a socket's path: at most 103 bytes, folder included")
   return absolute ?? address
 }
 
@@ -73,7 +89,10 @@ function service(name: string, from: FileConfig['services'][string], parts: Part
       ...each,
       url: normalUrl(each.url, parts.directory)
     })),
-    protocol: from.protocol ?? endpoints.map(({ url }) => protocolOf(url)).find((each) => each !== undefined) ?? 'http',
+    protocol:
+      from.protocol ??
+      endpoints.map(({ url }) => protocolOf(url)).find((each) => each !== undefined) ??
+      'http',
     tls: {
       ca: pem('ca'),
       cert: pem('cert'),
@@ -98,7 +117,8 @@ function route(from: FileConfig['routes'][number], plugins: readonly PluginUse[]
     },
     listeners,
     service,
-    reply: reply === undefined ? undefined : { status: reply.status, body: reply.body, headers: reply.headers },
+    reply:
+      reply === undefined ? undefined : { status: reply.status, body: reply.body, headers: reply.headers },
     timeout,
     encodedSlashes,
     plugins

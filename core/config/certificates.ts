@@ -3,9 +3,9 @@ import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { isPlain } from './document.js'
 import type { Path } from './path.js'
+import { pathKey } from './path.js'
 import { quote } from './quote.js'
 import type { Report } from './report.js'
-import { pathKey } from './path.js'
 
 /** The PEM files that a configuration names, read. */
 export class Certificates {

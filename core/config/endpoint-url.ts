@@ -29,7 +29,8 @@ function problemOf(text: string): string | undefined {
   if (url.username !== '' || url.password !== '') {
     return "credentials in an endpoint's URL: every log line would show them; send them as a header"
   }
-  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) return `an endpoint's URL has no query or fragment: ${expected(WHAT, text)}`
+  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text))
+    return `an endpoint's URL has no query or fragment: ${expected(WHAT, text)}`
   if (url.pathname !== '/') {
     return `an endpoint's URL has no path: ${expected(`${url.origin}`, text)}`
   }

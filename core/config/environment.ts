@@ -34,12 +34,16 @@ export function substitute(
       if (reference.startsWith('$$')) return reference.slice(1)
       const [, name, fallback] = reference.endsWith('}') ? (NAMED.exec(inside) ?? []) : []
       if (name === undefined) {
-        report(path, `${JSON.stringify(reference)} is neither \${NAME} nor \${NAME:-default}: for the text itself write $\${`)
+        report(
+          path,
+          `${JSON.stringify(reference)} is neither \${NAME} nor \${NAME:-default}: for the text itself write $\${`
+        )
         return ''
       }
       const found = env[name]
       if (fallback !== undefined) return found === undefined || found === '' ? fallback : found
-      if (found === undefined) report(path, `the environment has no ${name}: set it, or write \${${name}:-default}`)
+      if (found === undefined)
+        report(path, `the environment has no ${name}: set it, or write \${${name}:-default}`)
       return found ?? ''
     })
     const scalar = /^\$\{[^}]*\}$/.test(value) ? scalarOf(result) : undefined

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Host } from '../host.js'
 import { isPlugin, type Plugin } from '../hooks/plugin.js'
+import type { Host } from '../host.js'
 import { ModuleError, oneLine, showFile } from '../modules/failure.js'
 import type { ModuleLoader } from '../modules/load.js'
 import { quote } from './quote.js'
@@ -60,8 +60,11 @@ export class PluginFinder {
     try {
       const { default: plugin } = await this.#loader.import(file, { fresh: true })
       if (isPlugin(plugin)) return { plugin }
-      const what = plugin === undefined ? 'it has no default export' : `its default export is ${quote(plugin)}`
-      return { problem: `${quote(name)} is no plugin: ${what}; expected "export default definePlugin({ ... })"` }
+      const what =
+        plugin === undefined ? 'it has no default export' : `its default export is ${quote(plugin)}`
+      return {
+        problem: `${quote(name)} is no plugin: ${what}; expected "export default definePlugin({ ... })"`
+      }
     } catch (error) {
       const message = error instanceof ModuleError ? error.message : oneLine(error)
       return { problem: `${quote(name)} cannot be loaded: ${message}` }
@@ -95,7 +98,8 @@ function packageNames(name: string): string[] {
 async function missingFile(file: string): Promise<string> {
   const directory = dirname(file)
   const siblings = await readdir(directory).catch(() => undefined)
-  if (siblings === undefined) return `no plugin file ${showFile(file)}: there is no folder ${showFile(directory)}`
+  if (siblings === undefined)
+    return `no plugin file ${showFile(file)}: there is no folder ${showFile(directory)}`
   const near = nearest(
     basename(file),
     siblings.filter((name) => MODULE_FILE.test(name))

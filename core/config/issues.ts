@@ -44,7 +44,11 @@ export async function check<T>(
     switch (issue.code) {
       case 'unrecognized_keys': {
         const keys = [...(known.get(issue.keys) ?? []), ...(path.length === 0 ? extraKeys : [])]
-        return issue.keys.map((key) => ({ path: [...path, key], point: 'key', message: unknownKey(key, keys) }))
+        return issue.keys.map((key) => ({
+          path: [...path, key],
+          point: 'key',
+          message: unknownKey(key, keys)
+        }))
       }
       case 'invalid_union':
         return issue.message === UNION ? readUnion(issue, path) : [told(issue, path)]
@@ -64,10 +68,14 @@ export async function check<T>(
     const branches = issue.errors.filter((branch) => !branch.some(isOfRoot))
     const best = branches.sort((a, b) => mistakenChoices(a) - mistakenChoices(b) || a.length - b.length)[0]
     if (best !== undefined) return best.flatMap((inner) => read(inner, path))
-    const wanted = issue.errors.map((branch) => /^(?:missing: )?expected (.*?)(?:, not .*)?$/s.exec(branch.find(isOfRoot)?.message ?? '')?.[1])
+    const wanted = issue.errors.map(
+      (branch) =>
+        /^(?:missing: )?expected (.*?)(?:, not .*)?$/s.exec(branch.find(isOfRoot)?.message ?? '')?.[1]
+    )
     const input = valueAt(value, path)
     const named = wanted.filter((what) => what !== undefined)
-    const message = named.length === 0 ? expected('something else', input) : expected(either([...new Set(named)]), input)
+    const message =
+      named.length === 0 ? expected('something else', input) : expected(either([...new Set(named)]), input)
     return [{ path, point: 'value', message }]
   }
 }

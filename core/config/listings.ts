@@ -4,8 +4,8 @@ import { checkPart } from './check-part.js'
 import { isPlain, type SourceDocument } from './document.js'
 import type { Substituted } from './environment.js'
 import type { PluginFinder } from './find-plugin.js'
-import { when } from './match-schema.js'
 import { shapeKeys } from './issues.js'
+import { when } from './match-schema.js'
 import type { Path } from './path.js'
 import { either, expected } from './quote.js'
 import type { Report } from './report.js'
@@ -34,6 +34,8 @@ export interface ListingContext {
   readonly typed: Substituted['typed']
   readonly finder: PluginFinder
   readonly report: Report
+  /** Gathers where plugins' schemas mark secrets, by `pathKey`. */
+  readonly secrets: Set<string>
 }
 
 interface Listing {
@@ -74,7 +76,8 @@ function readListing(item: unknown, path: Path, report: Report): Listing | undef
   if (Array.isArray(item)) {
     const [plugin, config, ...rest] = item
     const configPath = [...path, 1]
-    if (isPlugin(plugin) && rest.length === 0) return { name: undefined, plugin, config: config ?? {}, path, configPath }
+    if (isPlugin(plugin) && rest.length === 0)
+      return { name: undefined, plugin, config: config ?? {}, path, configPath }
     report.add(path, 'expected a plugin and its configuration, [plugin, { ... }], not another list')
     return undefined
   }
@@ -86,17 +89,26 @@ function readListing(item: unknown, path: Path, report: Report): Listing | undef
   const [name, second] = names
   if (name === undefined || second !== undefined) {
     const found = names.map((each) => JSON.stringify(each))
-    const hint = names.length > 1 && item[name as string] === null ? `: indent what belongs to ${found[0]} under it` : ''
-    report.add(path, `expected one key, the plugin's name, not ${names.length === 0 ? 'none' : either(found, 'and')}${hint}`)
+    const hint =
+      names.length > 1 && item[name as string] === null ? `: indent what belongs to ${found[0]} under it` : ''
+    report.add(
+      path,
+      `expected one key, the plugin's name, not ${names.length === 0 ? 'none' : either(found, 'and')}${hint}`
+    )
     return undefined
   }
   return { name, plugin: undefined, config: item[name] ?? {}, path, configPath: [...path, name] }
 }
 
-async function readUse(listing: Listing, place: Place, context: ListingContext): Promise<PluginUse | undefined> {
+async function readUse(
+  listing: Listing,
+  place: Place,
+  context: ListingContext
+): Promise<PluginUse | undefined> {
   const { report, finder, typed, document } = context
   const { path, configPath } = listing
-  const found = listing.plugin === undefined ? await finder.find(listing.name as string) : { plugin: listing.plugin }
+  const found =
+    listing.plugin === undefined ? await finder.find(listing.name as string) : { plugin: listing.plugin }
   if ('problem' in found) {
     report.add(configPath, found.problem, 'key')
     return undefined
@@ -132,24 +144,28 @@ async function readOwn(
   plugin: Plugin,
   own: Record<string, unknown>,
   path: Path,
-  { report, typed }: ListingContext
+  { report, typed, secrets }: ListingContext
 ): Promise<{ value: unknown } | undefined> {
   let schema: z.ZodType
   try {
     schema = configSchemaOf(plugin)
     const taken = shapeKeys(schema).find((key) => COMMON.includes(key))
-    if (taken !== undefined) throw new Error(`it has the key ${JSON.stringify(taken)}, which every plugin has`)
+    if (taken !== undefined)
+      throw new Error(`it has the key ${JSON.stringify(taken)}, which every plugin has`)
   } catch (error) {
     report.add(path, `the config schema of ${plugin.name} is not usable: ${(error as Error).message}`, 'key')
     return undefined
   }
+  if (plugin.config !== undefined) secretPaths(plugin.config, own, path, secrets)
   const outcome = await checkPart(schema, own, path, typed, COMMON)
   if ('value' in outcome) return outcome
-  report.addAll(outcome.findings, path, plugin.config === undefined ? undefined : secretPaths(plugin.config, own))
+  report.addAll(outcome.findings, path, secrets)
   return undefined
 }
 
-function split(config: Record<string, unknown>): [common: Record<string, unknown>, own: Record<string, unknown>] {
+function split(
+  config: Record<string, unknown>
+): [common: Record<string, unknown>, own: Record<string, unknown>] {
   const entries = Object.entries(config)
   return [
     Object.fromEntries(entries.filter(([key]) => COMMON.includes(key))),

@@ -1,4 +1,4 @@
-import { isPlugin, type ConfigSchema } from '../hooks/plugin.js'
+import { type ConfigSchema, isPlugin } from '../hooks/plugin.js'
 import { isPlain } from './document.js'
 import { type Path, pathKey } from './path.js'
 import { secretPaths } from './secret-fields.js'
@@ -6,7 +6,8 @@ import { secretPaths } from './secret-fields.js'
 export const MASK = '***'
 
 /** Keys under which every value is a secret, written with dashes, underscores or capitals alike. */
-const SECRET = /(?:passw(?:or)?d|passphrase|secrets?|authorization|credentials?|apikeys?|privatekeys?|accesskeys?|signingkeys?)$/
+const SECRET =
+  /(?:passw(?:or)?d|passphrase|secrets?|authorization|credentials?|apikeys?|privatekeys?|accesskeys?|signingkeys?)$/
 
 /** Under these, text is: a number is a count of them (`tokens: 10`, `maxKeys: 3`). */
 const SECRET_TEXT = /(?:tokens?|keys?|keyring)$/
@@ -73,7 +74,11 @@ function shown(value: unknown): unknown {
     case 'symbol':
       return String(value)
     case 'object':
-      return value === null ? null : value instanceof Date || value instanceof URL ? maskText(value.toJSON()) : '[object]'
+      return value === null
+        ? null
+        : value instanceof Date || value instanceof URL
+          ? maskText(value.toJSON())
+          : '[object]'
     default:
       return value
   }

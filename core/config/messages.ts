@@ -44,7 +44,7 @@ export function describe(issue: RawIssue): string {
   const { input } = issue
   switch (issue.code) {
     case 'invalid_type':
-      return typeMessage(issue.expected, input)
+      return typeMessage(isWhole(issue) ? 'int' : issue.expected, input)
     case 'invalid_value': {
       const values = issue.values.map((value) => (typeof value === 'string' ? value : String(value)))
       return expected(either(values), input) + (typeof input === 'string' ? didYouMean(input, values) : '')
@@ -65,11 +65,22 @@ export function describe(issue: RawIssue): string {
 
 function typeMessage(type: string, input: unknown): string {
   const message = expected(TYPES[type] ?? type, input)
-  if (type === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `${message}: put it in quotes`
-  if ((type === 'number' || type === 'boolean') && typeof input === 'string' && isScalar(input)) {
+  if (type === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
+    return `${message}: put it in quotes`
+  if (
+    (type === 'number' || type === 'int' || type === 'boolean') &&
+    typeof input === 'string' &&
+    isScalar(input)
+  ) {
     return `${message}: leave the quotes away`
   }
   return message
+}
+
+/** An integer's schema complains first of what is no number at all. */
+function isWhole({ inst }: RawIssue): boolean {
+  const format = (inst as { _zod?: { def?: { format?: unknown } } } | undefined)?._zod?.def?.format
+  return format === 'safeint' || format === 'int32' || format === 'uint32'
 }
 
 function isScalar(text: string): boolean {
@@ -80,7 +91,13 @@ function boundMessage(issue: Extract<RawIssue, { code: 'too_small' | 'too_big' }
   const { input, origin, inclusive } = issue
   const small = issue.code === 'too_small'
   const bound = small ? issue.minimum : issue.maximum
-  const limit = small ? (inclusive === false ? 'more than' : 'at least') : inclusive === false ? 'less than' : 'at most'
+  const limit = small
+    ? inclusive === false
+      ? 'more than'
+      : 'at least'
+    : inclusive === false
+      ? 'less than'
+      : 'at most'
   switch (origin) {
     case 'string':
       return expected(`${limit} ${count(bound, 'character')}`, input)

@@ -25,10 +25,9 @@ export function valueAt(value: unknown, path: Path): unknown {
 export function withValueAt(value: unknown, path: Path, replacement: unknown): unknown {
   const [part, ...rest] = path
   if (part === undefined) return replacement
-  const copy: Record<PropertyKey, unknown> = (Array.isArray(value) ? [...value] : { ...(value as object) }) as Record<
-    PropertyKey,
-    unknown
-  >
+  const copy: Record<PropertyKey, unknown> = (
+    Array.isArray(value) ? [...value] : { ...(value as object) }
+  ) as Record<PropertyKey, unknown>
   copy[part] = withValueAt(copy[part], rest, replacement)
   return copy
 }

@@ -29,7 +29,10 @@ function checkListeners(listeners: Record<string, unknown>, admin: unknown, repo
     report.add(['listeners', 'admin'], 'the name "admin" is that of the admin\'s own listener', 'key')
   }
   const taken = new Map<string, string>()
-  const parts: [path: Path, part: unknown][] = Object.entries(listeners).map(([name, part]) => [['listeners', name], part])
+  const parts: [path: Path, part: unknown][] = Object.entries(listeners).map(([name, part]) => [
+    ['listeners', name],
+    part
+  ])
   if (admin !== false) parts.push([['admin'], isPlain(admin) ? admin : { address: '127.0.0.1:9901' }])
   for (const [path, part] of parts) {
     const text = isPlain(part) ? part.address : undefined
@@ -63,14 +66,18 @@ function checkEndpoints(endpoints: unknown[], protocol: unknown, path: Path, rep
     const url = inside ? endpoint.url : endpoint
     if (typeof url !== 'string') continue
     const at = inside ? [...path, index, 'url'] : [...path, index]
-    if (seen.has(url)) report.add(at, `${quote(url)} is there twice: for a larger share of requests it takes a weight`)
+    if (seen.has(url))
+      report.add(at, `${quote(url)} is there twice: for a larger share of requests it takes a weight`)
     seen.add(url)
     const own = protocolOf(url)
     if (own === undefined) continue
     if ((protocol === 'http' || protocol === 'https') && own !== protocol) {
       report.add(at, `${quote(url)} does not go with the service's protocol, ${protocol}`)
     } else if (first !== undefined && own !== first) {
-      report.add(at, `expected ${first} like the endpoints before it, not ${quote(url)}: a service has one protocol`)
+      report.add(
+        at,
+        `expected ${first} like the endpoints before it, not ${quote(url)}: a service has one protocol`
+      )
     }
     first ??= own
   }

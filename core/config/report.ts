@@ -33,11 +33,12 @@ export class Report {
    * Adds what a schema found.
    *
    * @param base where its value stands
-   * @param secrets paths below `base` that are not to be quoted, by `pathKey`
+   * @param secrets where values are not to be quoted, by `pathKey`
    */
   addAll(findings: readonly Finding[], base: Path = [], secrets?: ReadonlySet<string>): void {
-    for (const { path, message, point } of findings) {
-      this.add([...base, ...path], message, point, secrets?.has(pathKey(path)))
+    for (const finding of findings) {
+      const path = [...base, ...finding.path]
+      this.add(path, finding.message, finding.point, secrets?.has(pathKey(path)))
     }
   }
 

@@ -1,32 +1,40 @@
 import { z } from 'zod'
+import type { Place } from '../hooks/plugin.js'
 import { address } from './address.js'
 import { endpointUrl } from './endpoint-url.js'
 import { headerName, headerValue, match } from './match-schema.js'
 import { expected, quote } from './quote.js'
-import type { Place } from '../hooks/plugin.js'
 import { duration, size } from './units.js'
 
 /** How a listing's place is known again in the JSON Schema, where the plugins of that place are filled in. */
 export const LISTINGS = 'x-outrigger-listings'
 
 const listings = (place: Place, description: string) =>
-  z.array(z.unknown()).meta({ [LISTINGS]: place, description }).default([])
+  z
+    .array(z.unknown())
+    .meta({ [LISTINGS]: place, description })
+    .default([])
 
-const name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, {
-  error: ({ input }) => `${expected('a name', input)}: letters, digits, dots, dashes and underscores`
-})
+const nameError = ({ input }: { input?: unknown }) =>
+  `${expected('a name', input)}: letters, digits, dots, dashes and underscores`
+
+const name = z.string({ error: nameError }).regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: nameError })
 
 const file = z.string().min(1).meta({ description: 'A PEM file, relative to the configuration.' })
 
 const whole = (min: number, max: number) => z.int().min(min).max(max)
 
 const listener = z.strictObject({
-  address: address.describe('Where to accept requests: 127.0.0.1:8080, :8080 for every interface, or unix:/path.'),
+  address: address.describe(
+    'Where to accept requests: 127.0.0.1:8080, :8080 for every interface, or unix:/path.'
+  ),
   tls: z.strictObject({ cert: file, key: file }).describe('Accept TLS with this certificate.').optional(),
   headersTimeout: duration({ min: 1 }).describe('For a client to send its header block.').default('10s'),
   bodyTimeout: duration({ min: 1 }).describe('That a client may pause within a body.').default('60s'),
   idleTimeout: duration({ min: 1 }).describe('That an idle connection is kept.').default('60s'),
-  maxHeaderSize: size({ min: 1024, max: 1024 ** 2 }).describe('Of a header block.').default('60KiB')
+  maxHeaderSize: size({ min: 1024, max: 1024 ** 2 })
+    .describe('Of a header block.')
+    .default('60KiB')
 })
 
 const endpoint = z.strictObject({
@@ -56,19 +64,25 @@ const service = z.strictObject({
       ca: file.optional(),
       cert: file.optional(),
       key: file.optional(),
-      serverName: z.string().min(1).describe("The name in the upstream's certificate. By default the host.").optional(),
+      serverName: z
+        .string()
+        .min(1)
+        .describe("The name in the upstream's certificate. By default the host.")
+        .optional(),
       insecure: z.boolean().describe("True: the upstream's certificate is not verified.").default(false)
     })
     .describe('How the upstream is verified, and what is shown to it.')
     .prefault({}),
   plugins: listings('service', 'Run once per service, for every attempt on it.'),
-  connectTimeout: duration({ min: 1 }).default('5s'),
+  connectTimeout: duration({ min: 1 }).describe('For a connection to an endpoint to open.').default('5s'),
   keepAlive: duration({ min: 1 })
     .describe("That an idle upstream connection is kept; the upstream's own Keep-Alive shortens it.")
     .default('4s'),
   idleTimeout: duration({ min: 1 }).describe('That a streaming body may pause.').default('5m'),
   maxConnections: whole(1, 1_000_000).describe('Per endpoint.').default(1024),
-  maxPending: whole(0, 1_000_000).describe('Attempts per endpoint that may wait for a connection.').default(1024)
+  maxPending: whole(0, 1_000_000)
+    .describe('Attempts per endpoint that may wait for a connection.')
+    .default(1024)
 })
 
 const reply = z.strictObject({
@@ -99,7 +113,9 @@ export const fileSchema = z.strictObject({
   listeners: z
     .record(name, listener, {
       error: ({ input }) =>
-        input === undefined ? 'missing: expected at least one, such as { inbound: { address: 127.0.0.1:8080 } }' : undefined
+        input === undefined
+          ? 'missing: expected at least one, such as { inbound: { address: 127.0.0.1:8080 } }'
+          : undefined
     })
     .describe('The addresses that requests come in by.'),
   admin: z
@@ -113,12 +129,16 @@ export const fileSchema = z.strictObject({
     .strictObject({
       threads: whole(1, 1024).describe('By default one less than there are cores.').optional(),
       maxQueue: whole(0, 1_000_000).describe('Tasks that may wait. By default 64 per thread.').optional(),
-      maxHeap: size({ min: 16 * 1024 ** 2 }).describe('Heap of one thread.').default('256MiB')
+      maxHeap: size({ min: 16 * 1024 ** 2 })
+        .describe('Heap of one thread.')
+        .default('256MiB')
     })
     .describe('The pool for CPU-heavy work of plugins.')
     .prefault({}),
   drain: duration().describe('How long exchanges under way may take to end after SIGTERM.').default('30s'),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({})
+  log: z
+    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+    .prefault({})
 })
 
 export type FileConfig = z.output<typeof fileSchema>

@@ -6,11 +6,20 @@ type Schema = {
   meta?: () => Record<string, unknown> | undefined
 }
 
-/** Where `value` has what its schema marks as secret, by `pathKey`. */
-export function secretPaths(schema: ConfigSchema, value: unknown): Set<string> {
-  const found = new Set<string>()
-  if ('_zod' in schema) visitZod(schema as Schema, value, [], found)
-  else visitJson(schema, value, [], found)
+/**
+ * Where `value` has what its schema marks as secret, by `pathKey`.
+ *
+ * @param base where the value stands
+ * @param found what is added to
+ */
+export function secretPaths(
+  schema: ConfigSchema,
+  value: unknown,
+  base: Path = [],
+  found: Set<string> = new Set()
+): Set<string> {
+  if ('_zod' in schema) visitZod(schema as Schema, value, base, found)
+  else visitJson(schema, value, base, found)
   return found
 }
 
@@ -30,7 +39,8 @@ function visitZod(schema: Schema | undefined, value: unknown, path: Path, found:
       }
       return
     case 'record':
-      for (const [key, item] of entriesOf(value)) visitZod(def.valueType as Schema, item, [...path, key], found)
+      for (const [key, item] of entriesOf(value))
+        visitZod(def.valueType as Schema, item, [...path, key], found)
       return
     case 'array':
       for (const [key, item] of itemsOf(value)) visitZod(def.element as Schema, item, [...path, key], found)
@@ -64,7 +74,9 @@ function visitJson(schema: JsonSchema | undefined, value: unknown, path: Path, f
   }
   const properties = (schema.properties ?? {}) as Record<string, JsonSchema>
   for (const [key, item] of entriesOf(value)) {
-    const field = Object.hasOwn(properties, key) ? properties[key] : (schema.additionalProperties as JsonSchema)
+    const field = Object.hasOwn(properties, key)
+      ? properties[key]
+      : (schema.additionalProperties as JsonSchema)
     visitJson(field, item, [...path, key], found)
   }
   for (const [key, item] of itemsOf(value)) visitJson(schema.items as JsonSchema, item, [...path, key], found)

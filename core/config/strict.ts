@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ConfigSchema, Plugin } from '../hooks/plugin.js'
+import { type JsonSchema, mapParts, mapSchema } from './json-schema-walk.js'
 
 type AnySchema = z.ZodType & { _zod: { def: Record<string, unknown> & { type: string } } }
 
@@ -13,16 +14,18 @@ const converted = new WeakMap<Plugin, z.ZodType>()
  */
 export function configSchemaOf(plugin: Plugin): z.ZodType {
   let schema = converted.get(plugin)
-  if (schema === undefined) converted.set(plugin, (schema = convert(plugin.config as ConfigSchema | undefined)))
+  if (schema === undefined)
+    converted.set(plugin, (schema = convert(plugin.config as ConfigSchema | undefined)))
   return schema
 }
 
 function convert(config: ConfigSchema | undefined): z.ZodType {
   if (config === undefined) return z.strictObject({})
   if ('_zod' in config) return strictly(config as AnySchema, new Map())
-  if (config.type !== 'object') throw new Error('it is neither a zod 4 schema nor a JSON Schema of type object')
+  if (config.type !== 'object')
+    throw new Error('it is neither a zod 4 schema nor a JSON Schema of type object')
   // A registry of its own: zod's global one would keep what has an `$id`, of every reload.
-  return z.fromJSONSchema(closed(config, true) as z.core.JSONSchema.JSONSchema, { registry: z.registry() })
+  return z.fromJSONSchema(closed(config) as z.core.JSONSchema.JSONSchema, { registry: z.registry() })
 }
 
 /** A copy in which objects that say nothing of other keys have none. */
@@ -75,7 +78,10 @@ function strictly(schema: AnySchema, done: Map<AnySchema, AnySchema>): AnySchema
     return {
       get shape() {
         shape ??= Object.fromEntries(
-          Object.entries(def.shape as Record<string, AnySchema>).map(([key, field]) => [key, strictly(field, done)])
+          Object.entries(def.shape as Record<string, AnySchema>).map(([key, field]) => [
+            key,
+            strictly(field, done)
+          ])
         )
         return shape
       },
@@ -84,30 +90,19 @@ function strictly(schema: AnySchema, done: Map<AnySchema, AnySchema>): AnySchema
   }
 }
 
-/** Keywords that hold data, which may look like a schema. */
-const DATA = new Set(['default', 'const', 'enum', 'examples', 'required'])
-/** Keywords that hold schemas by name. */
-const NAMED = new Set(['properties', 'patternProperties', '$defs', 'definitions'])
 /** Keywords that bring properties from elsewhere: an object with one of these cannot tell what it does not name. */
 const COMPOSED = ['allOf', 'anyOf', 'oneOf', 'patternProperties', '$ref']
 
 /** A JSON Schema in which objects that name their properties have no others, unless they say so. */
-function closed(schema: unknown, root = false): unknown {
-  if (Array.isArray(schema)) return schema.map((each) => closed(each))
-  if (typeof schema !== 'object' || schema === null) return schema
-  const copy: Record<string, unknown> = {}
-  for (const [keyword, value] of Object.entries(schema)) {
-    if (DATA.has(keyword)) copy[keyword] = value
-    else if (NAMED.has(keyword)) copy[keyword] = mapValues(value)
-    else copy[keyword] = closed(value)
-  }
-  const complete = !COMPOSED.some((keyword) => keyword in copy)
-  const named = root || copy.properties !== undefined
-  if (copy.type === 'object' && complete && named) copy.additionalProperties ??= false
-  return copy
+export function closed(schema: JsonSchema): JsonSchema {
+  return close(
+    mapParts(schema, (part) => mapSchema(part, (each) => close(each, each.properties !== undefined))),
+    true
+  )
 }
 
-function mapValues(named: unknown): unknown {
-  if (typeof named !== 'object' || named === null) return named
-  return Object.fromEntries(Object.entries(named).map(([name, schema]) => [name, closed(schema)]))
+function close(schema: JsonSchema, named: boolean): JsonSchema {
+  const composed = COMPOSED.some((keyword) => keyword in schema)
+  if (schema.type !== 'object' || !named || composed || 'additionalProperties' in schema) return schema
+  return { ...schema, additionalProperties: false }
 }

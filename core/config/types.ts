@@ -83,7 +83,13 @@ export interface RouteConfig {
   readonly listeners: readonly string[] | undefined
   readonly service: string | undefined
   /** In place of a service. */
-  readonly reply: { readonly status: number; readonly body: string | object | undefined; readonly headers: Record<string, string> } | undefined
+  readonly reply:
+    | {
+        readonly status: number
+        readonly body: string | object | undefined
+        readonly headers: Record<string, string>
+      }
+    | undefined
   /** ms for the whole exchange; 0 for none. Default 15 s. */
   readonly timeout: number
   readonly encodedSlashes: 'refuse' | 'keep'

@@ -5,10 +5,9 @@ import { expected, quote } from './quote.js'
  * A quantity with a unit: text or a plain number in, a number out. `default` takes what a user would write, such as
  * `'5s'`, where zod's own takes the outcome.
  */
-export type Quantity = { default(value: string | number): z.ZodPrefault<z.ZodType<number, string | number>> } & z.ZodType<
-  number,
-  string | number
->
+export type Quantity = {
+  default(value: string | number): z.ZodPrefault<z.ZodType<number, string | number>>
+} & z.ZodType<number, string | number>
 
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 
@@ -68,18 +67,24 @@ interface Kind {
 }
 
 /** zod's methods make a new schema by its constructor, so `default` has to belong to that and not to one object. */
-const QuantitySchema: z.core.$constructor<z.ZodPipe> = z.core.$constructor('OutriggerQuantity', (schema, def) => {
-  z.ZodPipe.init(schema, def)
-  const own = schema as unknown as Quantity
-  own.default = ((value: string | number) => z.prefault(own, value)) as unknown as Quantity['default']
-})
+const QuantitySchema: z.core.$constructor<z.ZodPipe> = z.core.$constructor(
+  'OutriggerQuantity',
+  (schema, def) => {
+    z.ZodPipe.init(schema, def)
+    const own = schema as unknown as Quantity
+    own.default = ((value: string | number) => z.prefault(own, value)) as unknown as Quantity['default']
+  }
+)
 
 function quantity(kind: Kind): Quantity {
   const pattern = new RegExp(`^(\\d+(?:\\.\\d+)?) ?(${Object.keys(kind.units).join('|')})?$`)
   const error = ({ input }: { input?: unknown }) => expected(kind.what, input)
-  const written = z.union([z.string({ error }).regex(pattern, { error }), z.number({ error }).min(0, { error })], {
-    error
-  })
+  const written = z.union(
+    [z.string({ error }).regex(pattern, { error }), z.number({ error }).min(0, { error })],
+    {
+      error
+    }
+  )
   const read = z.transform<string | number, number>((value, context) => {
     const amount = typeof value === 'number' ? value : parse(value, pattern, kind.units)
     const problem = outside(amount, kind)

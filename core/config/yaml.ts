@@ -9,8 +9,8 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
   type ParsedNode,
+  parseDocument,
   visit,
   type YAMLError
 } from 'yaml'
@@ -21,7 +21,11 @@ import type { Problem } from './problem.js'
 /** Above this an alias within aliases is taken for an attack: a few lines can stand for gigabytes. */
 const MAX_ALIASES = 100
 
-type Read = { readonly document: YamlDocument; readonly problems: readonly Problem[]; readonly usable: boolean }
+type Read = {
+  readonly document: YamlDocument
+  readonly problems: readonly Problem[]
+  readonly usable: boolean
+}
 
 /**
  * Reads YAML, and JSON as a part of it.
@@ -46,7 +50,8 @@ export function readYaml(text: string, name: string): Read {
   const told = new Map<number, Problem>()
   for (const error of [...parsed.errors, ...parsed.warnings]) {
     const { line } = lines.linePos(error.pos[0])
-    if (!told.has(line)) told.set(line, { at: at(error.pos[0]), path: '', message: restore(wording(error, guarded)) })
+    if (!told.has(line))
+      told.set(line, { at: at(error.pos[0]), path: '', message: restore(wording(error, guarded)) })
   }
   const problems = [...told.values()]
   if (parsed.errors.some((error) => error.code !== 'DUPLICATE_KEY')) return unusable(problems)
@@ -64,7 +69,11 @@ export function readYaml(text: string, name: string): Read {
 
   function unusable(all: readonly Problem[]): Read {
     const empty = parseDocument('') as Document.Parsed
-    return { document: new YamlDocument(name, empty, undefined, lines, restore), problems: all, usable: false }
+    return {
+      document: new YamlDocument(name, empty, undefined, lines, restore),
+      problems: all,
+      usable: false
+    }
   }
 }
 
@@ -89,7 +98,9 @@ function restoreAll(value: unknown, restore: (text: string) => string): unknown 
   if (typeof value === 'string') return restore(value)
   if (Array.isArray(value)) return value.map((item) => restoreAll(item, restore))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [restore(key), restoreAll(item, restore)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [restore(key), restoreAll(item, restore)])
+  )
 }
 
 function wording(error: YAMLError, text: string): string {
@@ -118,8 +129,10 @@ function aliasProblems(document: Document.Parsed, at: (offset: number) => string
       const target = alias.resolve(document)
       const name = JSON.stringify(alias.source)
       const place = at(alias.range?.[0] ?? 0)
-      if (target === undefined) problems.push({ at: place, path: '', message: `no anchor &${alias.source} before this alias` })
-      else if (above.includes(target)) problems.push({ at: place, path: '', message: `the alias ${name} stands within itself` })
+      if (target === undefined)
+        problems.push({ at: place, path: '', message: `no anchor &${alias.source} before this alias` })
+      else if (above.includes(target))
+        problems.push({ at: place, path: '', message: `the alias ${name} stands within itself` })
     }
   })
   return problems

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
-import type { Retry } from '../hooks/decisions.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+import type { Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { Attempt, AttemptEnd } from '../hooks/types.js'
 import type { EndpointState } from '../service/endpoint.js'
@@ -149,7 +149,9 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
         break
       case 'collected':
         this.#settle('complete')
-        this.#collector?.resolve(this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks))
+        this.#collector?.resolve(
+          this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
+        )
         break
       case 'streamed':
         this.#stream?.push(null)
@@ -323,5 +325,8 @@ function strip(flat: string[]): number | undefined {
 }
 
 function tooLarge(limit: number): ProxyError {
-  return new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than the ${limit} bytes a plugin may hold`)
+  return new ProxyError(
+    'BAD_UPSTREAM_RESPONSE',
+    `the response is larger than the ${limit} bytes a plugin may hold`
+  )
 }

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { v7 as uuid } from 'uuid'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import type { PluginInstance, Running } from '../hooks/instance.js'
@@ -12,6 +11,7 @@ import { DeclaredBody } from './body.js'
 import type { Entry, Pipeline, Shared } from './pipeline.js'
 import { type RequestHead, RequestState } from './request.js'
 import { RequestBody, type RequestBodyOptions } from './request-body.js'
+import { requestId } from './request-id.js'
 
 /** Everything known of one request while it is under way. What becomes of it is in lifecycle.ts. */
 export abstract class ExchangeState extends Deadline implements Exchange, Running {
@@ -56,7 +56,9 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     this.startedAt = shared.clock.now()
     this.deadline = this.startedAt + pipeline.timeout
     this.#expectsContinue = head.expectsContinue
-    this.clientBody = head.hasBody ? new RequestBody(incoming, head.contentLength, new ClientBodyOptions(this)) : undefined
+    this.clientBody = head.hasBody
+      ? new RequestBody(incoming, head.contentLength, new ClientBodyOptions(this))
+      : undefined
     this.upload = this.clientBody
     const { host, path, query } = target
     const body = new UploadBody(this)
@@ -71,7 +73,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   abstract awaitingClient(awaiting: boolean): void
 
   get id(): string {
-    this.#id ??= uuid()
+    this.#id ??= requestId()
     return this.#id
   }
 

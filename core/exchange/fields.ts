@@ -3,7 +3,6 @@ import type { HeaderList } from '../hooks/types.js'
 /** RFC 9110 token. */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** RFC 9110 field value as Node writes it: no control character but TAB, nothing past latin1. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Whether two field names are one, without making a lower-case copy of either when lengths tell. */

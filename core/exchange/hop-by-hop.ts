@@ -32,7 +32,8 @@ function is(name: string, lower: string): boolean {
 /** The further fields a `Connection` value names, in lower case; undefined where it names none. */
 export function namedByConnection(value: string): string[] | undefined {
   // What nearly every message says, without taking it apart.
-  if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive' || value === 'Close') return undefined
+  if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive' || value === 'Close')
+    return undefined
   const names = value
     .toLowerCase()
     .split(',')

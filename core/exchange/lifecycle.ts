@@ -77,11 +77,21 @@ export class Lifecycle extends ExchangeState implements AttemptOwner {
       return
     }
     if (endpoint.inFlight >= endpoint.capacity) {
-      this.#fail(new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } }))
+      this.#fail(
+        new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } })
+      )
       return
     }
     const { headers } = this.request
-    const attempt = new AttemptState(this, this.attempts.length + 1, service.name, endpoint, hooks, headers, retry?.reason)
+    const attempt = new AttemptState(
+      this,
+      this.attempts.length + 1,
+      service.name,
+      endpoint,
+      hooks,
+      headers,
+      retry?.reason
+    )
     this.#attempt = attempt
     this.attempts.push(attempt)
     if (hooks.attempt === undefined) {
@@ -200,7 +210,11 @@ export class Lifecycle extends ExchangeState implements AttemptOwner {
    */
   #repeatStale(attempt: AttemptState): boolean {
     const { method } = this.request
-    if (this.#staleRetried || this.upload !== undefined || (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS')) {
+    if (
+      this.#staleRetried ||
+      this.upload !== undefined ||
+      (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS')
+    ) {
       return false
     }
     this.#staleRetried = true
@@ -295,7 +309,9 @@ export class Lifecycle extends ExchangeState implements AttemptOwner {
         return
       }
       this.outgoing.statusMessage = ''
-      this.#fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response cannot be sent on as it is', { cause }))
+      this.#fail(
+        new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response cannot be sent on as it is', { cause })
+      )
     }
   }
 
@@ -346,7 +362,8 @@ export class Lifecycle extends ExchangeState implements AttemptOwner {
     }
     this.deadline = this.now() + this.pipeline.timeout
     this.deadlines.watch(this, this.pipeline.timeout)
-    if (attempt?.call !== undefined && attempt.status === undefined) this.deadlines.watch(attempt, attempt.timeout)
+    if (attempt?.call !== undefined && attempt.status === undefined)
+      this.deadlines.watch(attempt, attempt.timeout)
   }
 
   override bodyBroke(error: ProxyError): void {
@@ -377,7 +394,8 @@ export class Lifecycle extends ExchangeState implements AttemptOwner {
       clientBody?.abandon()
     }
     if (this.upload !== clientBody) this.upload?.abandon()
-    if (this.pipeline.hooks.finish !== undefined) this.pipeline.hooks.finish.call(this.#result(complete), this)
+    if (this.pipeline.hooks.finish !== undefined)
+      this.pipeline.hooks.finish.call(this.#result(complete), this)
     this.pipeline.leave()
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../hooks/clock.js'
 import type { Deadlines } from '../hooks/deadlines.js'
-import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
 import type { Reply } from '../hooks/decisions.js'
+import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
 import type { Logger } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
 import type { Service } from '../service/service.js'

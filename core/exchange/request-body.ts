@@ -246,7 +246,8 @@ export class RequestBody extends Deadline {
     this.#collecting = undefined
     collecting?.resolve(this.#all())
     this.#peeked()
-    if (!already && this.#reader !== undefined && this.#reader.at >= this.#chunks.length) this.#reader.push(null)
+    if (!already && this.#reader !== undefined && this.#reader.at >= this.#chunks.length)
+      this.#reader.push(null)
   }
 
   readonly #onError = (cause: Error): void => {

@@ -115,7 +115,15 @@ export class RequestState implements ExchangeRequest {
   #path: string
   #query: string
 
-  constructor(message: IncomingMessage, scheme: 'http' | 'https', host: string, path: string, query: string, headers: Fields, body: Body) {
+  constructor(
+    message: IncomingMessage,
+    scheme: 'http' | 'https',
+    host: string,
+    path: string,
+    query: string,
+    headers: Fields,
+    body: Body
+  ) {
     this.method = message.method as string
     this.scheme = scheme
     this.httpVersion = message.httpVersion

@@ -33,7 +33,14 @@ export class ResponseState implements ProxyResponse {
   }
 
   static ofUpstream(exchange: Running, attempt: AttemptState): ResponseState {
-    return new ResponseState(exchange, attempt.status as number, attempt.statusText, attempt.responseHeaders as Fields, attempt, undefined)
+    return new ResponseState(
+      exchange,
+      attempt.status as number,
+      attempt.statusText,
+      attempt.responseHeaders as Fields,
+      attempt,
+      undefined
+    )
   }
 
   static ofReply(exchange: Running, reply: Reply, error: ProxyError | undefined): ResponseState {

@@ -6,6 +6,9 @@ import type { ResponseState } from './response.js'
 export const DRAIN_BYTES = 64 * 1024
 export const DRAIN_MS = 1_000
 
+/** Bytes up to which copying a body costs less than a second write. */
+const ONE_WRITE = 8 * 1024
+
 /** Puts one response on the client's connection. */
 export class ResponseWriter {
   /** Bytes of the body. */
@@ -33,7 +36,8 @@ export class ResponseWriter {
       hints[name] ??= []
       ;(hints[name] as string[]).push(headers[i + 1] as string)
     }
-    if (hints.link !== undefined) outgoing.writeEarlyHints(hints as Record<string, string[]> & { link: string[] })
+    if (hints.link !== undefined)
+      outgoing.writeEarlyHints(hints as Record<string, string[]> & { link: string[] })
   }
 
   head(): void {
@@ -52,7 +56,8 @@ export class ResponseWriter {
     if (!bodiless) this.written = content.length
     const unread = clientBody !== undefined && !clientBody.complete
     // What cannot be drained in good time ends the connection, or the client's upload would be read as its next request.
-    const closes = unread && (awaitsContinue || clientBody.length === undefined || clientBody.length > DRAIN_BYTES)
+    const closes =
+      unread && (awaitsContinue || clientBody.length === undefined || clientBody.length > DRAIN_BYTES)
     if (closes && !entry.draining) this.#response.headers.flat.push('connection', 'close')
     this.head()
     if (!closes || awaitsContinue) {
@@ -105,10 +110,13 @@ export class ResponseWriter {
     const { outgoing } = this.#exchange
     if (trailers.length > 0) {
       const pairs: [string, string][] = []
-      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string])
+      for (let i = 0; i < trailers.length; i += 2)
+        pairs.push([trailers[i] as string, trailers[i + 1] as string])
       outgoing.addTrailers(pairs)
     }
     if (this.#last === undefined) outgoing.end()
+    // Node puts a string and the head into one write, and a buffer beside it into a second; latin1 keeps every byte.
+    else if (this.#last.length <= ONE_WRITE) outgoing.end(this.#last.toString('latin1'), 'latin1')
     else outgoing.end(this.#last)
   }
 }

@@ -1,7 +1,7 @@
 import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable'
-import { type ProxyError } from '../errors.js'
-import { type Reply } from './decisions.js'
-import { type PluginInstance } from './instance.js'
+import type { ProxyError } from '../errors.js'
+import type { Reply } from './decisions.js'
+import type { PluginInstance } from './instance.js'
 import { tapAsync, tapCandidates, tapOutcome, tapPick, tapSync } from './tap.js'
 import type { Attempt, Endpoint, Exchange, HookName, ProxyResponse, Result } from './types.js'
 
@@ -23,7 +23,11 @@ export interface AttemptHooks {
 }
 
 /** Plugins whose function for `hook` runs, in the order it runs. */
-export function orderOf(hook: HookName, outer: readonly PluginInstance[], service: readonly PluginInstance[]): PluginInstance[] {
+export function orderOf(
+  hook: HookName,
+  outer: readonly PluginInstance[],
+  service: readonly PluginInstance[]
+): PluginInstance[] {
   const tapped = (instance: PluginInstance) => instance.hooks[hook] !== undefined
   switch (hook) {
     case 'request':
@@ -45,21 +49,78 @@ export function orderOf(hook: HookName, outer: readonly PluginInstance[], servic
 /** @param plugins the top's, then the route's, each in the order listed */
 export function compileExchangeHooks(plugins: readonly PluginInstance[]): ExchangeHooks {
   return Object.freeze({
-    request: compile('request', plugins, [], () => new AsyncSeriesBailHook<[Exchange, Exchange], Reply>(['subject', 'exchange']), tapAsync),
-    response: compile('response', plugins, [], () => new AsyncSeriesBailHook<[ProxyResponse, Exchange], Reply>(['subject', 'exchange']), tapAsync),
-    error: compile('error', plugins, [], () => new AsyncSeriesBailHook<[ProxyError, Exchange], Reply>(['subject', 'exchange']), tapAsync),
-    finish: compile('finish', plugins, [], () => new SyncHook<[Result, Exchange]>(['subject', 'exchange']), tapSync)
+    request: compile(
+      'request',
+      plugins,
+      [],
+      () => new AsyncSeriesBailHook<[Exchange, Exchange], Reply>(['subject', 'exchange']),
+      tapAsync
+    ),
+    response: compile(
+      'response',
+      plugins,
+      [],
+      () => new AsyncSeriesBailHook<[ProxyResponse, Exchange], Reply>(['subject', 'exchange']),
+      tapAsync
+    ),
+    error: compile(
+      'error',
+      plugins,
+      [],
+      () => new AsyncSeriesBailHook<[ProxyError, Exchange], Reply>(['subject', 'exchange']),
+      tapAsync
+    ),
+    finish: compile(
+      'finish',
+      plugins,
+      [],
+      () => new SyncHook<[Result, Exchange]>(['subject', 'exchange']),
+      tapSync
+    )
   })
 }
 
 /** @param outer the top's plugins, then the route's; @param service the service's */
-export function compileAttemptHooks(outer: readonly PluginInstance[], service: readonly PluginInstance[]): AttemptHooks {
+export function compileAttemptHooks(
+  outer: readonly PluginInstance[],
+  service: readonly PluginInstance[]
+): AttemptHooks {
   return Object.freeze({
-    candidates: compile('candidates', outer, service, () => new SyncWaterfallHook<[readonly Endpoint[], Exchange]>(['subject', 'exchange']), tapCandidates),
-    pick: compile('pick', outer, service, () => new SyncBailHook<[readonly Endpoint[], Exchange], Endpoint>(['subject', 'exchange']), tapPick),
-    attempt: compile('attempt', outer, service, () => new AsyncSeriesBailHook<[Attempt, Exchange], Reply>(['subject', 'exchange']), tapAsync),
-    outcome: compile('outcome', outer, service, () => new AsyncSeriesHook<[Attempt, Exchange]>(['subject', 'exchange']), tapOutcome),
-    settled: compile('settled', outer, service, () => new SyncHook<[Attempt, Exchange]>(['subject', 'exchange']), tapSync)
+    candidates: compile(
+      'candidates',
+      outer,
+      service,
+      () => new SyncWaterfallHook<[readonly Endpoint[], Exchange]>(['subject', 'exchange']),
+      tapCandidates
+    ),
+    pick: compile(
+      'pick',
+      outer,
+      service,
+      () => new SyncBailHook<[readonly Endpoint[], Exchange], Endpoint>(['subject', 'exchange']),
+      tapPick
+    ),
+    attempt: compile(
+      'attempt',
+      outer,
+      service,
+      () => new AsyncSeriesBailHook<[Attempt, Exchange], Reply>(['subject', 'exchange']),
+      tapAsync
+    ),
+    outcome: compile(
+      'outcome',
+      outer,
+      service,
+      () => new AsyncSeriesHook<[Attempt, Exchange]>(['subject', 'exchange']),
+      tapOutcome
+    ),
+    settled: compile(
+      'settled',
+      outer,
+      service,
+      () => new SyncHook<[Attempt, Exchange]>(['subject', 'exchange']),
+      tapSync
+    )
   })
 }
 

@@ -1,6 +1,6 @@
 import { type ErrorCode, ProxyError } from '../errors.js'
-import type { HistogramCell, Logger, CounterCell } from './plugin.js'
 import type { Deadlines } from './deadlines.js'
+import type { CounterCell, HistogramCell, Logger } from './plugin.js'
 import type { BodyDeclaration, Exchange, HookName, PluginHooks } from './types.js'
 
 /** An exchange as the hooks' machinery sees it. */
@@ -41,7 +41,12 @@ export function applies(instance: PluginInstance, exchange: Running): boolean {
 }
 
 /** The plugin failed: logged and counted here, and only here. A ProxyError that it threw by intent keeps its code. */
-export function pluginError(instance: PluginInstance, hook: HookName, cause: unknown, exchange: Exchange): ProxyError {
+export function pluginError(
+  instance: PluginInstance,
+  hook: HookName,
+  cause: unknown,
+  exchange: Exchange
+): ProxyError {
   if (ProxyError.is(cause) && cause.plugin === undefined) {
     return new ProxyError(cause.code, cause.message, {
       status: cause.status,

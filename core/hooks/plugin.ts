@@ -1,4 +1,4 @@
-import type { ZodType, output } from 'zod'
+import type { output, ZodType } from 'zod'
 import { brandObject, hasBrand } from './brand.js'
 import type { Clock } from './clock.js'
 import type { Key } from './key.js'
@@ -140,7 +140,11 @@ export interface SetupContext<C> {
 /** A zod schema of an object, or a JSON Schema of one. Keys it does not name are errors. */
 export type ConfigSchema = ZodType | { readonly type: 'object'; readonly [keyword: string]: unknown }
 
-export type ConfigOf<S> = S extends ZodType ? output<S> : S extends undefined ? Record<string, never> : Record<string, unknown>
+export type ConfigOf<S> = S extends ZodType
+  ? output<S>
+  : S extends undefined
+    ? Record<string, never>
+    : Record<string, unknown>
 
 export interface PluginDefinition<S extends ConfigSchema | undefined = ConfigSchema | undefined> {
   /** What a configuration calls it: lower case, digits and dashes. */
@@ -156,7 +160,9 @@ export interface PluginDefinition<S extends ConfigSchema | undefined = ConfigSch
   /** Keys that a plugin before it must provide. */
   needs?: readonly Key<unknown>[]
   body?: BodyDeclaration | ((config: ConfigOf<S>) => BodyDeclaration)
-  setup(context: SetupContext<ConfigOf<S>>): PluginHooks | undefined | void | Promise<PluginHooks | undefined | void>
+  setup(
+    context: SetupContext<ConfigOf<S>>
+  ): PluginHooks | undefined | void | Promise<PluginHooks | undefined | void>
 }
 
 /** A definition of any config, as the core handles it. */
@@ -179,7 +185,9 @@ export function definePlugin<S extends ConfigSchema | undefined = undefined>(
   definition: PluginDefinition<S>
 ): PluginDefinition<S> {
   if (typeof definition.name !== 'string' || !NAME.test(definition.name)) {
-    throw new TypeError(`a plugin's name is lower case letters, digits and dashes, not ${JSON.stringify(definition.name)}`)
+    throw new TypeError(
+      `a plugin's name is lower case letters, digits and dashes, not ${JSON.stringify(definition.name)}`
+    )
   }
   if (typeof definition.setup !== 'function') {
     throw new TypeError(`plugin ${definition.name}: setup is a function, not ${typeof definition.setup}`)

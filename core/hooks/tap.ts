@@ -1,6 +1,6 @@
 import type { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable'
-import { Reply, Retry } from './decisions.js'
 import { Deadline } from './deadlines.js'
+import { Reply, Retry } from './decisions.js'
 import { applies, type PluginInstance, pluginError, pluginTimeout, type Running } from './instance.js'
 import type { HistogramCell } from './plugin.js'
 import type { Attempt, Endpoint, Exchange, HookName } from './types.js'
@@ -13,7 +13,11 @@ type Hook = any
  * A hook function that may answer at once or through a promise. At once, it allocates nothing: the chain goes on in
  * the same call. tapable itself would let an `async` function under a plain tap end the chain with its promise.
  */
-export function tapAsync(hook: AsyncSeriesBailHook<Hook, Reply>, name: HookName, instance: PluginInstance): void {
+export function tapAsync(
+  hook: AsyncSeriesBailHook<Hook, Reply>,
+  name: HookName,
+  instance: PluginInstance
+): void {
   const duration = instance.duration(name)
   hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
     const running = exchange as Running
@@ -39,25 +43,28 @@ export function tapAsync(hook: AsyncSeriesBailHook<Hook, Reply>, name: HookName,
 /** As `tapAsync`, but every plugin's function runs; the first Retry is kept on the attempt. */
 export function tapOutcome(hook: AsyncSeriesHook<Hook>, name: HookName, instance: PluginInstance): void {
   const duration = instance.duration(name)
-  hook.tapAsync(instance.name, (attempt: Attempt & { retry?: Retry | undefined }, exchange: Exchange, callback: Callback) => {
-    const running = exchange as Running
-    if (!applies(instance, running)) return callback()
-    running.caller = instance
-    const startedAt = instance.now()
-    let result: unknown
-    try {
-      result = instance.hooks.outcome?.(attempt, exchange)
-    } catch (cause) {
+  hook.tapAsync(
+    instance.name,
+    (attempt: Attempt & { retry?: Retry | undefined }, exchange: Exchange, callback: Callback) => {
+      const running = exchange as Running
+      if (!applies(instance, running)) return callback()
+      running.caller = instance
+      const startedAt = instance.now()
+      let result: unknown
+      try {
+        result = instance.hooks.outcome?.(attempt, exchange)
+      } catch (cause) {
+        duration.observe((instance.now() - startedAt) / 1000)
+        return fail(instance, name, cause, exchange, callback)
+      }
+      if (isThenable(result)) {
+        new Wait(instance, name, running, startedAt, callback, attempt).on(result)
+        return
+      }
       duration.observe((instance.now() - startedAt) / 1000)
-      return fail(instance, name, cause, exchange, callback)
+      finishCall(instance, name, result, exchange, callback, attempt)
     }
-    if (isThenable(result)) {
-      new Wait(instance, name, running, startedAt, callback, attempt).on(result)
-      return
-    }
-    duration.observe((instance.now() - startedAt) / 1000)
-    finishCall(instance, name, result, exchange, callback, attempt)
-  })
+  )
 }
 
 export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, instance: PluginInstance): void {
@@ -65,7 +72,8 @@ export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, ins
   hook.tap(instance.name, (endpoints: readonly Endpoint[], exchange: Exchange) => {
     const result = callSync(instance, name, duration, endpoints, exchange)
     if (result === undefined || result === null) return undefined
-    if (!Array.isArray(result)) return refuse(instance, name, result, 'a list of endpoints', exchange, endpoints)
+    if (!Array.isArray(result))
+      return refuse(instance, name, result, 'a list of endpoints', exchange, endpoints)
     return result
   })
 }
@@ -77,7 +85,7 @@ export function tapPick(hook: SyncBailHook<Hook, Endpoint>, name: HookName, inst
     // SyncBailHook's type has no undefined, which is how a bail hook goes on.
     const none = undefined as unknown as Endpoint
     if (result === undefined || result === null) return none
-    if (!(result as object instanceof Object) || !('inFlight' in (result as object))) {
+    if (!((result as object) instanceof Object) || !('inFlight' in (result as object))) {
       return refuse(instance, name, result, 'one of the endpoints it was given', exchange, none)
     }
     return result as Endpoint
@@ -116,7 +124,12 @@ function callSync(
   duration.observe((instance.now() - startedAt) / 1000)
   if (isThenable(result)) {
     result.then(undefined, () => {})
-    return failSync(instance, name, new TypeError(`${name} is a sync hook: an async function's answer comes too late`), exchange)
+    return failSync(
+      instance,
+      name,
+      new TypeError(`${name} is a sync hook: an async function's answer comes too late`),
+      exchange
+    )
   }
   return result
 }
@@ -127,8 +140,20 @@ function failSync(instance: PluginInstance, name: HookName, cause: unknown, exch
   throw error
 }
 
-function refuse<T>(instance: PluginInstance, name: HookName, result: unknown, wanted: string, exchange: Exchange, instead: T): T {
-  failSync(instance, name, new TypeError(`${name} returns ${wanted} or nothing, not ${describe(result)}`), exchange)
+function refuse<T>(
+  instance: PluginInstance,
+  name: HookName,
+  result: unknown,
+  wanted: string,
+  exchange: Exchange,
+  instead: T
+): T {
+  failSync(
+    instance,
+    name,
+    new TypeError(`${name} returns ${wanted} or nothing, not ${describe(result)}`),
+    exchange
+  )
   return instead
 }
 
@@ -150,10 +175,22 @@ function finishCall(
     return callback(null, result)
   }
   const wanted = attempt === undefined ? 'a Reply' : 'a Retry'
-  fail(instance, name, new TypeError(`${name} returns ${wanted} or nothing, not ${describe(result)}`), exchange, callback)
+  fail(
+    instance,
+    name,
+    new TypeError(`${name} returns ${wanted} or nothing, not ${describe(result)}`),
+    exchange,
+    callback
+  )
 }
 
-function fail(instance: PluginInstance, name: HookName, cause: unknown, exchange: Exchange, callback: Callback): void {
+function fail(
+  instance: PluginInstance,
+  name: HookName,
+  cause: unknown,
+  exchange: Exchange,
+  callback: Callback
+): void {
   const error = pluginError(instance, name, cause, exchange)
   if (instance.onFailure === 'skip' && isFailure(error)) callback()
   else callback(error)
@@ -165,12 +202,16 @@ function isFailure(error: { code: string }): boolean {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+  return (
+    typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+  )
 }
 
 function describe(value: unknown): string {
   if (value === null) return 'null'
-  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : `${typeof value} ${JSON.stringify(value)}`
+  return typeof value === 'object'
+    ? (value.constructor?.name ?? 'an object')
+    : `${typeof value} ${JSON.stringify(value)}`
 }
 
 /** A hook's promise, waited for no longer than the plugin's `hookTimeout`. */
@@ -210,7 +251,8 @@ class Wait extends Deadline {
     if (this.#exchange.bodyAwaited === 0) this.resume()
     promise.then(
       (result) => {
-        if (this.#settle()) finishCall(this.#instance, this.#name, result, this.#exchange, this.#callback, this.#attempt)
+        if (this.#settle())
+          finishCall(this.#instance, this.#name, result, this.#exchange, this.#callback, this.#attempt)
       },
       (cause) => {
         if (this.#settle()) fail(this.#instance, this.#name, cause, this.#exchange, this.#callback)

@@ -7,6 +7,8 @@ export class ModuleError extends Error {
   readonly file: string
   /** From 1; undefined when it is not known. */
   readonly line: number | undefined
+  /** The message without its place. */
+  readonly what: string
 
   constructor(file: string, line: number | undefined, what: string, cause?: unknown) {
     super(
@@ -16,6 +18,7 @@ export class ModuleError extends Error {
     this.name = 'ModuleError'
     this.file = file
     this.line = line
+    this.what = what
   }
 }
 

@@ -1,7 +1,7 @@
 import { ProxyError } from '../errors.js'
+import { Fields } from '../exchange/fields.js'
 import type { Clock } from '../hooks/clock.js'
 import type { FetchInit, FetchResult } from '../hooks/plugin.js'
-import { Fields } from '../exchange/fields.js'
 import { EndpointState } from '../service/endpoint.js'
 import type { Service } from '../service/service.js'
 import type { UpstreamListener } from '../service/upstream.js'
@@ -15,10 +15,17 @@ const MAX_BYTES = 1024 * 1024
  *
  * @throws ProxyError as an attempt fails, NO_ENDPOINT, RESPONSE_TIMEOUT, BAD_UPSTREAM_RESPONSE past `maxBytes`
  */
-export function fetchFrom(service: Service, clock: Clock, path: string, init: FetchInit): Promise<FetchResult> {
+export function fetchFrom(
+  service: Service,
+  clock: Clock,
+  path: string,
+  init: FetchInit
+): Promise<FetchResult> {
   const endpoint = init.endpoint ?? service.balance.pick(service.usable())
   if (!(endpoint instanceof EndpointState)) {
-    return Promise.reject(new ProxyError('NO_ENDPOINT', `service ${service.name} has no endpoint that can be used`))
+    return Promise.reject(
+      new ProxyError('NO_ENDPOINT', `service ${service.name} has no endpoint that can be used`)
+    )
   }
   const headers = new Fields([])
   for (const [name, value] of Object.entries(init.headers ?? {})) headers.set(name, value)
@@ -47,7 +54,10 @@ export function fetchFrom(service: Service, clock: Clock, path: string, init: Fe
       end(() => reject(init.signal?.reason))
     }
     init.signal?.addEventListener('abort', onAbort, { once: true })
-    const call = endpoint.upstream.send({ method: init.method ?? 'GET', path, headers: headers.flat, body }, collected)
+    const call = endpoint.upstream.send(
+      { method: init.method ?? 'GET', path, headers: headers.flat, body },
+      collected
+    )
     collected.cancel = () => call.cancel()
   })
 }
@@ -78,7 +88,9 @@ class Collected implements UpstreamListener {
     this.#size += chunk.length
     if (this.#size > this.#maxBytes) {
       this.cancel()
-      this.failed(new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than ${this.#maxBytes} bytes`))
+      this.failed(
+        new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than ${this.#maxBytes} bytes`)
+      )
     } else {
       this.#chunks.push(chunk)
     }

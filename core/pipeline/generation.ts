@@ -1,7 +1,12 @@
 import type { Config, PluginUse, RouteConfig } from '../config/types.js'
 import type { Pipeline, Shared } from '../exchange/pipeline.js'
 import { Reply } from '../hooks/decisions.js'
-import { type AttemptHooks, compileAttemptHooks, compileExchangeHooks, type ExchangeHooks } from '../hooks/hook-set.js'
+import {
+  type AttemptHooks,
+  compileAttemptHooks,
+  compileExchangeHooks,
+  type ExchangeHooks
+} from '../hooks/hook-set.js'
 import type { LogFields, Logger, Metrics, Place } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
 import { Matcher } from '../route/matcher.js'
@@ -10,7 +15,7 @@ import { Service } from '../service/service.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { fetchFrom } from './fetch.js'
 import { checkNeeds } from './needs.js'
-import { type PlacedInstance, setUp, type SetupParts } from './setup.js'
+import { type PlacedInstance, type SetupParts, setUp } from './setup.js'
 
 export interface GenerationParts extends Shared {
   readonly log: Logger & { child(bindings: LogFields): Logger }
@@ -32,7 +37,12 @@ export class RoutePipeline implements Pipeline {
   readonly #generation: Generation
   readonly #attemptHooks = new Map<Service, AttemptHooks>()
 
-  constructor(config: RouteConfig, plugins: readonly PlacedInstance[], service: Service | undefined, generation: Generation) {
+  constructor(
+    config: RouteConfig,
+    plugins: readonly PlacedInstance[],
+    service: Service | undefined,
+    generation: Generation
+  ) {
     this.config = config
     this.route = Object.freeze({ name: config.name, service: config.service })
     this.plugins = plugins
@@ -147,7 +157,8 @@ export class Generation {
 
   async #build(parts: GenerationParts): Promise<void> {
     const { config } = this
-    for (const service of config.services.values()) this.services.set(service.name, new Service(service, parts))
+    for (const service of config.services.values())
+      this.services.set(service.name, new Service(service, parts))
     const setup: SetupParts = {
       ...parts,
       directory: config.directory,

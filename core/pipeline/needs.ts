@@ -1,5 +1,5 @@
-import type { Config, PluginUse } from '../config/types.js'
 import { ConfigError, type Problem } from '../config/problem.js'
+import type { Config, PluginUse } from '../config/types.js'
 
 /**
  * A plugin that needs a key stands behind one that provides it, on every route: at the top, then on the route, then

@@ -134,7 +134,10 @@ function instance(
   }
 }
 
-function pluginMetrics(metrics: Metrics): { durations: MetricFamily<HistogramCell>; failures: MetricFamily<CounterCell> } {
+function pluginMetrics(metrics: Metrics): {
+  durations: MetricFamily<HistogramCell>
+  failures: MetricFamily<CounterCell>
+} {
   return {
     durations: metrics.histogram({
       name: 'outrigger_plugin_duration_seconds',
@@ -152,12 +155,16 @@ function pluginMetrics(metrics: Metrics): { durations: MetricFamily<HistogramCel
 }
 
 function checkHooks(returned: PluginHooks): PluginHooks {
-  if (typeof returned !== 'object') throw new TypeError(`setup returns an object of hooks, not ${typeof returned}`)
+  if (typeof returned !== 'object')
+    throw new TypeError(`setup returns an object of hooks, not ${typeof returned}`)
   for (const [name, value] of Object.entries(returned)) {
     if (!(HOOK_NAMES as readonly string[]).includes(name)) {
-      throw new TypeError(`setup returned ${JSON.stringify(name)}, which is no hook; hooks are ${HOOK_NAMES.join(', ')}`)
+      throw new TypeError(
+        `setup returned ${JSON.stringify(name)}, which is no hook; hooks are ${HOOK_NAMES.join(', ')}`
+      )
     }
-    if (value !== undefined && typeof value !== 'function') throw new TypeError(`hook ${name} is not a function`)
+    if (value !== undefined && typeof value !== 'function')
+      throw new TypeError(`hook ${name} is not a function`)
   }
   return returned
 }

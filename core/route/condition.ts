@@ -34,7 +34,11 @@ export function pathHolds(pattern: PathPattern, path: string): boolean {
   return pattern.prefix ? path.startsWith(pattern.text) : path === pattern.text
 }
 
-export function conditionsOf({ methods, headers, query }: Pick<MatchConfig, 'methods' | 'headers' | 'query'>): Condition[] {
+export function conditionsOf({
+  methods,
+  headers,
+  query
+}: Pick<MatchConfig, 'methods' | 'headers' | 'query'>): Condition[] {
   const conditions: Condition[] = []
   if (methods !== undefined) {
     const set = new Set(methods)
@@ -44,13 +48,19 @@ export function conditionsOf({ methods, headers, query }: Pick<MatchConfig, 'met
     conditions.push(
       wanted === '*'
         ? { words: `header ${name} is present`, holds: (subject) => subject.headers.get(name) !== undefined }
-        : { words: `header ${name} is ${JSON.stringify(wanted)}`, holds: (subject) => subject.headers.get(name) === wanted }
+        : {
+            words: `header ${name} is ${JSON.stringify(wanted)}`,
+            holds: (subject) => subject.headers.get(name) === wanted
+          }
     )
   }
   for (const [name, wanted] of Object.entries(query ?? {})) {
     conditions.push(
       wanted === '*'
-        ? { words: `query ${name} is present`, holds: (subject) => new URLSearchParams(subject.query).has(name) }
+        ? {
+            words: `query ${name} is present`,
+            holds: (subject) => new URLSearchParams(subject.query).has(name)
+          }
         : {
             words: `query ${name} is ${JSON.stringify(wanted)}`,
             holds: (subject) => new URLSearchParams(subject.query).get(name) === wanted
@@ -61,7 +71,9 @@ export function conditionsOf({ methods, headers, query }: Pick<MatchConfig, 'met
 }
 
 /** A listing's `when`, compiled. */
-export function compileWhen(when: Pick<MatchConfig, 'path' | 'methods' | 'headers'>): (exchange: Exchange) => boolean {
+export function compileWhen(
+  when: Pick<MatchConfig, 'path' | 'methods' | 'headers'>
+): (exchange: Exchange) => boolean {
   const pattern = pathPattern(when.path)
   const conditions = conditionsOf({ ...when, query: undefined })
   return ({ request }) => {

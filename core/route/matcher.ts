@@ -64,19 +64,29 @@ export class Matcher<T extends Routed> {
   }
 
   /** Every route whose host and path fit, best first, with the conditions of each that fail. */
-  near(subject: Subject): { target: T; failing: string[]; holding: string[]; host: string | undefined; path: PathPattern }[] {
+  near(
+    subject: Subject
+  ): { target: T; failing: string[]; holding: string[]; host: string | undefined; path: PathPattern }[] {
     const near: ReturnType<Matcher<T>['near']> = []
     for (const table of this.#tables(subject.host)) {
       for (const entry of pathsIn(table, subject.path)) {
-        const words = (holds: boolean) => entry.conditions.filter((one) => one.holds(subject) === holds).map((one) => one.words)
-        near.push({ target: entry.target, failing: words(false), holding: words(true), host: entry.host, path: entry.pattern })
+        const words = (holds: boolean) =>
+          entry.conditions.filter((one) => one.holds(subject) === holds).map((one) => one.words)
+        near.push({
+          target: entry.target,
+          failing: words(false),
+          holding: words(true),
+          host: entry.host,
+          path: entry.pattern
+        })
       }
     }
     return near
   }
 
   #tables(host: string): readonly HostTable<T>[] {
-    if (this.#exactHosts.size === 0 && this.#wildHosts.length === 0) return (this.#onlyAny ??= [this.#anyHost])
+    if (this.#exactHosts.size === 0 && this.#wildHosts.length === 0)
+      return (this.#onlyAny ??= [this.#anyHost])
     const tables: HostTable<T>[] = []
     const exact = this.#exactHosts.get(host)
     if (exact !== undefined) tables.push(exact)
@@ -97,7 +107,11 @@ function inTable<T>(table: HostTable<T>, subject: Subject): T | undefined {
     if (found !== undefined) return found
   }
   if (table.prefix.size === 0) return undefined
-  for (let slash = path.lastIndexOf('/'); slash >= 0; slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)) {
+  for (
+    let slash = path.lastIndexOf('/');
+    slash >= 0;
+    slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)
+  ) {
     const entries = table.prefix.get(path.slice(0, slash + 1))
     if (entries === undefined) continue
     const found = firstThatHolds(entries, subject)
@@ -108,7 +122,11 @@ function inTable<T>(table: HostTable<T>, subject: Subject): T | undefined {
 
 function* pathsIn<T>(table: HostTable<T>, path: string): Generator<Entry<T>> {
   yield* table.exact.get(path) ?? []
-  for (let slash = path.lastIndexOf('/'); slash >= 0; slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)) {
+  for (
+    let slash = path.lastIndexOf('/');
+    slash >= 0;
+    slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)
+  ) {
     yield* table.prefix.get(path.slice(0, slash + 1)) ?? []
   }
 }

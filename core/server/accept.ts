@@ -4,7 +4,7 @@ import { Fields } from '../exchange/fields.js'
 import { Lifecycle } from '../exchange/lifecycle.js'
 import { normalisePath } from '../exchange/path.js'
 import type { Entry, Shared } from '../exchange/pipeline.js'
-import { hostOf, readHead, type RequestHead } from '../exchange/request.js'
+import { hostOf, type RequestHead, readHead } from '../exchange/request.js'
 import type { Generation } from '../pipeline/generation.js'
 
 /** Fields of a header block; more are 431. */
@@ -31,7 +31,8 @@ export function accept(
   let pipeline = generation.noRoute
   let refusal: ProxyError | undefined
   try {
-    if (incoming.rawHeaders.length > 2 * MAX_FIELDS) throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
+    if (incoming.rawHeaders.length > 2 * MAX_FIELDS)
+      throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
     head = readHead(incoming)
     const { authority, rest } = split(target, head)
     host = hostOf(authority) ?? refuse('the Host header is not a host')
@@ -43,7 +44,8 @@ export function accept(
     const route = generation.matchers.get(entry.name)?.match(subject)
     if (route !== undefined) {
       pipeline = route
-      if (normal.encodedSlash && route.config.encodedSlashes === 'refuse') refuse('the path holds an encoded slash')
+      if (normal.encodedSlash && route.config.encodedSlashes === 'refuse')
+        refuse('the path holds an encoded slash')
     } else if (normal.encodedSlash) {
       refuse('the path holds an encoded slash')
     }
@@ -53,7 +55,11 @@ export function accept(
     // What cannot be read well is not read on: the next bytes may not be what they seem.
     outgoing.shouldKeepAlive = false
   }
-  const exchange = new Lifecycle(shared, entry, pipeline, incoming, outgoing, head ?? nothing(), { host, path, query })
+  const exchange = new Lifecycle(shared, entry, pipeline, incoming, outgoing, head ?? nothing(), {
+    host,
+    path,
+    query
+  })
   exchange.start(refusal)
   return exchange
 }

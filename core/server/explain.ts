@@ -16,7 +16,12 @@ export interface ExplainOptions {
  *
  * @throws RangeError on a listener that is not configured, TypeError on a URL that would be 400
  */
-export function explain(generation: Generation, method: string, url: string, options: ExplainOptions): Explanation {
+export function explain(
+  generation: Generation,
+  method: string,
+  url: string,
+  options: ExplainOptions
+): Explanation {
   const listener = options.listener ?? [...generation.matchers.keys()][0]
   const matcher = listener === undefined ? undefined : generation.matchers.get(listener)
   if (matcher === undefined) throw new RangeError(`there is no listener ${JSON.stringify(listener)}`)
@@ -25,9 +30,11 @@ export function explain(generation: Generation, method: string, url: string, opt
   const authority = absolute?.[1] ?? headers.get('host') ?? ''
   const rest = absolute === null ? url : (absolute[2] as string)
   const host = hostOf(authority)
-  if (host === undefined) throw new TypeError(`${JSON.stringify(authority)} is not a host: the request would get 400`)
+  if (host === undefined)
+    throw new TypeError(`${JSON.stringify(authority)} is not a host: the request would get 400`)
   const normal = normalisePath(rest.startsWith('/') ? rest : `/${rest}`)
-  if (normal === undefined) throw new TypeError(`the path of ${JSON.stringify(url)} cannot be used: the request would get 400`)
+  if (normal === undefined)
+    throw new TypeError(`the path of ${JSON.stringify(url)} cannot be used: the request would get 400`)
   const { path, query } = normal
   const subject = { method: method.toUpperCase(), host, path, query, headers }
   const request = { method: subject.method, host, path, query }
@@ -41,15 +48,32 @@ export function explain(generation: Generation, method: string, url: string, opt
       why: failing.length > 0 ? `not so: ${failing.join(', ')}` : 'less specific'
     }))
   if (won === undefined) {
-    const why = near.length === 0 ? 'no route has this host and path' : 'no route with this host and path has all its conditions met'
-    return { request, route: '-', service: undefined, why: [why], others, hooks: hooksOf(generation.noRoute, generation) }
+    const why =
+      near.length === 0
+        ? 'no route has this host and path'
+        : 'no route with this host and path has all its conditions met'
+    return {
+      request,
+      route: '-',
+      service: undefined,
+      why: [why],
+      others,
+      hooks: hooksOf(generation.noRoute, generation)
+    }
   }
   const winner = near.find(({ target }) => target === won) as (typeof near)[number]
   const why = [hostWords(winner.host), pathWords(winner.path, path), ...winner.holding]
   const next = near.find(({ target, failing }) => target !== won && failing.length === 0)
   if (next !== undefined) why.push(`before ${next.target.config.name}: ${comparison(winner, next)}`)
   if (path !== rest.split('?', 1)[0]) why.unshift(`the path was normalised to ${path}`)
-  return { request, route: won.config.name, service: won.config.service, why, others, hooks: hooksOf(won, generation) }
+  return {
+    request,
+    route: won.config.name,
+    service: won.config.service,
+    why,
+    others,
+    hooks: hooksOf(won, generation)
+  }
 }
 
 interface Near {
@@ -69,7 +93,8 @@ function pathWords({ text, prefix }: PathPattern, path: string): string {
 
 /** The first thing in which the winner is more specific. */
 function comparison(winner: Near, next: Near): string {
-  if (winner.host !== next.host) return next.host === undefined ? 'its host is named' : 'its host is more specific'
+  if (winner.host !== next.host)
+    return next.host === undefined ? 'its host is named' : 'its host is more specific'
   if (winner.path.prefix !== next.path.prefix) return 'its path is exact'
   if (winner.path.text.length !== next.path.text.length) return 'its prefix is longer'
   if (winner.holding.length !== next.holding.length) return 'it has more conditions'

@@ -1,6 +1,6 @@
+import { readFile, unlink } from 'node:fs/promises'
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createConnection, type Socket } from 'node:net'
-import { readFile, unlink } from 'node:fs/promises'
 import httpProxy from '@fastify/http-proxy'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Address, ListenerConfig } from '../config/types.js'
@@ -112,7 +112,10 @@ async function options(config: ListenerConfig): Promise<FastifyServerOptions> {
   const server = { maxHeaderSize: config.maxHeaderSize, connectionsCheckingInterval: 1_000 }
   if (config.tls === undefined) return { ...shared, http: server } as unknown as FastifyServerOptions
   const [cert, key] = await Promise.all([pem(config, 'cert'), pem(config, 'key')])
-  return { ...shared, https: { ...server, cert, key, minVersion: 'TLSv1.2' } } as unknown as FastifyServerOptions
+  return {
+    ...shared,
+    https: { ...server, cert, key, minVersion: 'TLSv1.2' }
+  } as unknown as FastifyServerOptions
 }
 
 /** http-proxy wants one upstream for all; ours are chosen per attempt. */

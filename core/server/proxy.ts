@@ -15,7 +15,14 @@ import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { type ExplainOptions, explain } from './explain.js'
 import { bindFailure, Listener } from './listener.js'
-import { type Explanation, type PluginView, type Proxy, type RouteView, type ServiceView, StartError } from './types.js'
+import {
+  type Explanation,
+  type PluginView,
+  type Proxy,
+  type RouteView,
+  type ServiceView,
+  StartError
+} from './types.js'
 import { pluginViews, routeViews, serviceViews } from './views.js'
 
 export interface ProxyOptions {
@@ -35,7 +42,11 @@ export interface ProxyOptions {
  *
  * @throws ConfigError with everything that is wrong
  */
-export async function checkConfig(host: Host, source: string | object, options: ProxyOptions = {}): Promise<Config> {
+export async function checkConfig(
+  host: Host,
+  source: string | object,
+  options: ProxyOptions = {}
+): Promise<Config> {
   const config = await load(host, source, options)
   checkNeeds(config)
   return config
@@ -47,7 +58,11 @@ export async function checkConfig(host: Host, source: string | object, options: 
  * @throws ConfigError with everything that is wrong with the configuration
  * @throws StartError when a plugin's `setup` fails
  */
-export async function createProxyWith(host: Host, source: string | object, options: ProxyOptions = {}): Promise<Proxy> {
+export async function createProxyWith(
+  host: Host,
+  source: string | object,
+  options: ProxyOptions = {}
+): Promise<Proxy> {
   const config = await load(host, source, options)
   const server = new ProxyServer(host, source, options, config)
   await server.build(config)
@@ -55,7 +70,11 @@ export async function createProxyWith(host: Host, source: string | object, optio
 }
 
 function load(host: Host, source: string | object, { env, directory }: ProxyOptions): Promise<Config> {
-  return loadConfig(source, { host, ...(env === undefined ? {} : { env }), ...(directory === undefined ? {} : { directory }) })
+  return loadConfig(source, {
+    host,
+    ...(env === undefined ? {} : { env }),
+    ...(directory === undefined ? {} : { directory })
+  })
 }
 
 type Admin = ReturnType<typeof createAdmin>
@@ -89,12 +108,19 @@ class ProxyServer implements Proxy {
     this.#log = options.log ?? createLogger({ level: config.log.level })
     this.#clock = options.clock ?? systemClock
     this.#shared = { clock: this.#clock, deadlines: new Deadlines(this.#clock), log: this.#log }
-    this.#metrics = new MetricsRegistry({ onError: (err) => this.#log.error({ err }, 'a metric could not be computed') })
+    this.#metrics = new MetricsRegistry({
+      onError: (err) => this.#log.error({ err }, 'a metric could not be computed')
+    })
     this.#store = new EndpointStore(this.#metrics)
     const counter = (name: string, help: string) => this.#metrics.counter({ name, help }).labels()
     this.#reloads = counter('outrigger_config_reloads_total', 'Configurations taken up after the first')
-    this.#reloadFailures = counter('outrigger_config_reload_failures_total', 'Configurations refused; the one before stayed')
-    const depth = this.#metrics.gauge({ name: 'outrigger_worker_queue_depth', help: 'Worker calls that wait for a thread' }).labels()
+    this.#reloadFailures = counter(
+      'outrigger_config_reload_failures_total',
+      'Configurations refused; the one before stayed'
+    )
+    const depth = this.#metrics
+      .gauge({ name: 'outrigger_worker_queue_depth', help: 'Worker calls that wait for a thread' })
+      .labels()
     this.#metrics.collect(() => depth.set(this.#workers.queueDepth))
   }
 
@@ -134,7 +160,8 @@ class ProxyServer implements Proxy {
   }
 
   async #reload(source: string | object): Promise<void> {
-    if (this.state === 'draining' || this.state === 'closed') throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
+    if (this.state === 'draining' || this.state === 'closed')
+      throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
     const old = this.#generation
     const oldWorkers = this.#workers
     try {
@@ -261,13 +288,22 @@ class ProxyServer implements Proxy {
   }
 
   #build(config: Config, workers: WorkerPool): Promise<Generation> {
-    const parts: GenerationParts = { ...this.#shared, log: this.#log, metrics: this.#metrics, store: this.#store, workers }
+    const parts: GenerationParts = {
+      ...this.#shared,
+      log: this.#log,
+      metrics: this.#metrics,
+      store: this.#store,
+      workers
+    }
     return Generation.build(config, parts)
   }
 
   #pool(config: Config): WorkerPool {
     const tasks = this.#metrics
-      .histogram({ name: 'outrigger_worker_task_duration_seconds', help: 'Time of a worker call with its thread' })
+      .histogram({
+        name: 'outrigger_worker_task_duration_seconds',
+        help: 'Time of a worker call with its thread'
+      })
       .labels()
     return new WorkerPool({
       ...config.workers,
@@ -297,7 +333,10 @@ class ProxyServer implements Proxy {
         await admin.listen({ host: address.host, port: address.port })
         const bound = admin.server.address()
         const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
-        this.addresses.set('admin', `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`)
+        this.addresses.set(
+          'admin',
+          `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
+        )
       }
     } catch (cause) {
       throw new StartError(`admin: ${bindFailure(address, cause)}`, cause)
@@ -305,7 +344,9 @@ class ProxyServer implements Proxy {
   }
 
   #background(work: Promise<void>): void {
-    const settled = work.catch((err) => this.#log.error({ err }, 'a part could not be closed')).finally(() => this.#retiring.delete(settled))
+    const settled = work
+      .catch((err) => this.#log.error({ err }, 'a part could not be closed'))
+      .finally(() => this.#retiring.delete(settled))
     this.#retiring.add(settled)
   }
 }

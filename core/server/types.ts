@@ -1,5 +1,5 @@
-import type { HookName } from '../hooks/types.js'
 import type { Place } from '../hooks/plugin.js'
+import type { HookName } from '../hooks/types.js'
 
 /** A running proxy, as the binary, the admin and `createProxy`'s callers see it. */
 export interface Proxy {
@@ -30,7 +30,11 @@ export interface Proxy {
   config(): unknown
   /** The Prometheus text and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>
-  explain(method: string, url: string, options?: { headers?: Record<string, string>; listener?: string }): Explanation
+  explain(
+    method: string,
+    url: string,
+    options?: { headers?: Record<string, string>; listener?: string }
+  ): Explanation
 }
 
 export { StartError } from '../pipeline/start-error.js'

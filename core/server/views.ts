@@ -21,7 +21,9 @@ export function hooksOf(route: RoutePipeline, generation: Generation): Partial<R
   const service = route.service === undefined ? [] : generation.instancesOf(route.service)
   const hooks: Partial<Record<HookName, string[]>> = {}
   for (const hook of HOOK_NAMES) {
-    const names = orderOf(hook, route.plugins, service).map(({ name, when }) => (when === undefined ? name : `${name} (when)`))
+    const names = orderOf(hook, route.plugins, service).map(({ name, when }) =>
+      when === undefined ? name : `${name} (when)`
+    )
     if (names.length > 0) hooks[hook] = names
   }
   if (route.service !== undefined) hooks.pick = [...(hooks.pick ?? []), 'round robin']
@@ -38,10 +40,25 @@ export function serviceViews(generation: Generation, now: number): ServiceView[]
 
 function endpointViews(service: Service, now: number): EndpointView[] {
   return service.endpoints.map((endpoint: EndpointState) => {
-    const { url, healthy, weight, zone, priority, tags, inFlight, latency, ejections, attempts, failures } = endpoint
+    const { url, healthy, weight, zone, priority, tags, inFlight, latency, ejections, attempts, failures } =
+      endpoint
     const ejectedFor = Math.max(0, endpoint.ejectedUntil - now)
     const reason = healthy && ejectedFor === 0 ? undefined : endpoint.reason
-    return { url, healthy, reason, weight, zone, priority, tags: { ...tags }, inFlight, latency, ejectedFor, ejections, attempts, failures }
+    return {
+      url,
+      healthy,
+      reason,
+      weight,
+      zone,
+      priority,
+      tags: { ...tags },
+      inFlight,
+      latency,
+      ejectedFor,
+      ejections,
+      attempts,
+      failures
+    }
   })
 }
 

@@ -1,5 +1,5 @@
 import type { EndpointConfig, ServiceConfig } from '../config/types.js'
-import type { Metrics, GaugeCell, MetricFamily } from '../hooks/plugin.js'
+import type { GaugeCell, MetricFamily, Metrics } from '../hooks/plugin.js'
 import { EndpointState } from './endpoint.js'
 import { type Connection, Upstream, type UpstreamOptions } from './upstream.js'
 
@@ -22,7 +22,10 @@ export class EndpointStore {
   readonly #connect: (options: UpstreamOptions) => Connection
 
   /** @param connect how an endpoint's connections are made; a harness without sockets has its own */
-  constructor(metrics: Metrics, connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)) {
+  constructor(
+    metrics: Metrics,
+    connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)
+  ) {
     this.#connect = connect
     this.#healthy = metrics.gauge({
       name: 'outrigger_endpoint_healthy',

@@ -1,6 +1,6 @@
 import type { EndpointConfig } from '../config/types.js'
-import type { Endpoint } from '../hooks/types.js'
 import type { GaugeCell } from '../hooks/plugin.js'
+import type { Endpoint } from '../hooks/types.js'
 import type { Connection } from './upstream.js'
 
 /** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */

@@ -35,7 +35,11 @@ export class Service implements ServiceHandle {
     this.config = config
     this.#parts = parts
     this.#ejections = parts.metrics
-      .counter({ name: 'outrigger_ejections_total', help: 'Endpoints taken out for a time', labels: ['service'] })
+      .counter({
+        name: 'outrigger_ejections_total',
+        help: 'Endpoints taken out for a time',
+        labels: ['service']
+      })
       .labels(config.name)
     this.#endpoints = Object.freeze(config.endpoints.map((endpoint) => this.#acquire(endpoint)))
   }
@@ -55,7 +59,8 @@ export class Service implements ServiceHandle {
   /** Those that are healthy and not ejected: the same frozen list until something changes. */
   usable(): readonly EndpointState[] {
     const { store, clock } = this.#parts
-    if (this.#seen !== store.version || (this.#nextChange !== 0 && clock.now() >= this.#nextChange)) this.#refresh()
+    if (this.#seen !== store.version || (this.#nextChange !== 0 && clock.now() >= this.#nextChange))
+      this.#refresh()
     return this.#usable
   }
 
@@ -89,7 +94,8 @@ export class Service implements ServiceHandle {
   }
 
   weigh(endpoint: Endpoint, weight: number): void {
-    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) throw new RangeError(`a weight is 0 or more, not ${weight}`)
+    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY))
+      throw new RangeError(`a weight is 0 or more, not ${weight}`)
     const state = this.#own(endpoint)
     if (state === undefined || state.weight === weight) return
     state.weight = weight
@@ -146,7 +152,8 @@ export class Service implements ServiceHandle {
     for (const endpoint of this.#endpoints) {
       if (endpoint.ejectedUntil !== 0) {
         if (endpoint.ejectedUntil > now) {
-          if (this.#nextChange === 0 || endpoint.ejectedUntil < this.#nextChange) this.#nextChange = endpoint.ejectedUntil
+          if (this.#nextChange === 0 || endpoint.ejectedUntil < this.#nextChange)
+            this.#nextChange = endpoint.ejectedUntil
         } else {
           endpoint.ejectedUntil = 0
           if (endpoint.healthy) endpoint.reason = undefined

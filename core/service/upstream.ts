@@ -1,7 +1,8 @@
 // The one file that knows undici's dispatch API. It uses the handler form with raw header buffers: the other form
 // parses them into an object, which loses casing and order and costs more than all the rest of a small request.
-import { type Dispatcher, Pool } from 'undici'
+
 import type { Readable } from 'node:stream'
+import { type Dispatcher, Pool } from 'undici'
 import type { ServiceTls } from '../config/types.js'
 import { ProxyError } from '../errors.js'
 
@@ -115,7 +116,8 @@ class UpstreamCall implements Call {
   onError(error: Error & { code?: string; socket?: { bytesRead?: number } }): void {
     if (this.#cancelled) return
     this.#cancelled = true
-    if (this.sent && !this.#responded && isReset(error.code) && (error.socket?.bytesRead ?? 0) > 0) this.stale = true
+    if (this.sent && !this.#responded && isReset(error.code) && (error.socket?.bytesRead ?? 0) > 0)
+      this.stale = true
     this.listener.failed(translate(error, this.sent))
   }
 }
@@ -129,11 +131,20 @@ export class Upstream implements Connection {
   readonly #serverName: string | null
   #closing = false
 
-  constructor({ url, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections }: UpstreamOptions) {
+  constructor({
+    url,
+    protocol,
+    tls,
+    connectTimeout,
+    keepAlive,
+    idleTimeout,
+    maxConnections
+  }: UpstreamOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
     const origin = socketPath === undefined ? url : `${protocol}://localhost`
     // Without it undici takes the name from the request's Host, which is the client's word.
-    this.#serverName = protocol === 'https' ? (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, '')) : null
+    this.#serverName =
+      protocol === 'https' ? (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, '')) : null
     this.#pool = new Pool(origin, {
       connections: maxConnections,
       pipelining: 1,
@@ -203,7 +214,9 @@ function translate(error: Error & { code?: string }, sent: boolean): ProxyError 
   const { code } = error
   if (ProxyError.is(error)) return error
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', { cause: error })
+    return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', {
+      cause: error
+    })
   }
   if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
     return new ProxyError('BAD_REQUEST', 'the request cannot be sent on as it is', { cause: error })
@@ -212,8 +225,12 @@ function translate(error: Error & { code?: string }, sent: boolean): ProxyError 
   if (code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') {
     return new ProxyError('RESPONSE_TIMEOUT', 'the service stopped answering', { cause: error })
   }
-  if (code?.startsWith('HPE_') === true || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service answered with something that is not HTTP', { cause: error })
+  if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service answered with something that is not HTTP', {
+      cause: error
+    })
   }
-  return new ProxyError('UPSTREAM_RESET', 'the service closed the connection before it had answered', { cause: error })
+  return new ProxyError('UPSTREAM_RESET', 'the service closed the connection before it had answered', {
+    cause: error
+  })
 }

@@ -38,6 +38,10 @@ export class CapturedLog implements Logger {
 
   #keep(level: LogLine['level'], first: LogFields | string, message?: string): void {
     const fields = typeof first === 'string' ? {} : first
-    this.lines.push({ level, message: typeof first === 'string' ? first : (message ?? ''), fields: { ...this.#bindings, ...fields } })
+    this.lines.push({
+      level,
+      message: typeof first === 'string' ? first : (message ?? ''),
+      fields: { ...this.#bindings, ...fields }
+    })
   }
 }

@@ -50,11 +50,23 @@ export class FakeUpstreams {
     }
   }
 
-  async #answer(endpoint: string, request: UpstreamRequest, listener: UpstreamListener, call: FakeCall): Promise<void> {
+  async #answer(
+    endpoint: string,
+    request: UpstreamRequest,
+    listener: UpstreamListener,
+    call: FakeCall
+  ): Promise<void> {
     try {
       const { method, path } = request
       const headers = new Fields(request.headers.slice())
-      const seen: UpstreamSeen = { endpoint, method, path, headers, body: Buffer.alloc(0), index: this.seen.length }
+      const seen: UpstreamSeen = {
+        endpoint,
+        method,
+        path,
+        headers,
+        body: Buffer.alloc(0),
+        index: this.seen.length
+      }
       this.seen.push(seen)
       seen.body = await bytesOf(request.body)
       const answer = await this.#handler(seen)
@@ -63,7 +75,8 @@ export class FakeUpstreams {
       if (answer.error !== undefined) listener.failed(new ProxyError(answer.error, 'as the test asked'))
       else await deliver(answer, listener, call)
     } catch (cause) {
-      if (!call.cancelled) listener.failed(new ProxyError('UPSTREAM_RESET', "the test's upstream threw", { cause }))
+      if (!call.cancelled)
+        listener.failed(new ProxyError('UPSTREAM_RESET', "the test's upstream threw", { cause }))
     }
   }
 }

@@ -2,10 +2,16 @@ import { ConfigError } from '../config/problem.js'
 import { configSchemaOf } from '../config/strict.js'
 import type { Config, PluginUse, ServiceConfig } from '../config/types.js'
 import type { ErrorCode } from '../errors.js'
-import type { Lifecycle } from '../exchange/lifecycle.js'
 import { Fields } from '../exchange/fields.js'
+import type { Lifecycle } from '../exchange/lifecycle.js'
 import { Deadlines } from '../hooks/deadlines.js'
-import { type ConfigSchema, definePlugin, type Place, type Plugin, type PluginDefinition } from '../hooks/plugin.js'
+import {
+  type ConfigSchema,
+  definePlugin,
+  type Place,
+  type Plugin,
+  type PluginDefinition
+} from '../hooks/plugin.js'
 import type { Exchange, HeaderList, PluginHooks, Result } from '../hooks/types.js'
 import { MetricsRegistry } from '../metrics/registry.js'
 import { Generation } from '../pipeline/generation.js'
@@ -94,14 +100,30 @@ export function runPlugin<S extends ConfigSchema | undefined>(
   return new Run(subject, options)
 }
 
-function use(plugin: Plugin, config: unknown, { onFailure = 'close', hookTimeout = 5_000 }: RunOptions): PluginUse {
+function use(
+  plugin: Plugin,
+  config: unknown,
+  { onFailure = 'close', hookTimeout = 5_000 }: RunOptions
+): PluginUse {
   const checked = configSchemaOf(plugin).safeParse(config)
   if (!checked.success) {
     throw new ConfigError(
-      checked.error.issues.map(({ path, message }) => ({ at: undefined, path: [plugin.name, ...path].join('.'), message }))
+      checked.error.issues.map(({ path, message }) => ({
+        at: undefined,
+        path: [plugin.name, ...path].join('.'),
+        message
+      }))
     )
   }
-  return { name: plugin.name, plugin, config: checked.data, when: undefined, onFailure, hookTimeout, at: plugin.name }
+  return {
+    name: plugin.name,
+    plugin,
+    config: checked.data,
+    when: undefined,
+    onFailure,
+    hookTimeout,
+    at: plugin.name
+  }
 }
 
 class Run implements PluginRun {
@@ -160,7 +182,14 @@ class Run implements PluginRun {
         resolve()
       })
     })
-    const exchange: Lifecycle = accept(generation, shared, entry, incoming, outgoing.asResponse(), sent.url ?? '/')
+    const exchange: Lifecycle = accept(
+      generation,
+      shared,
+      entry,
+      incoming,
+      outgoing.asResponse(),
+      sent.url ?? '/'
+    )
     while (!ended && this.#autoAdvance) {
       await settle()
       const next = this.clock.nextTimeout

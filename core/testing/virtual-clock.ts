@@ -66,7 +66,11 @@ export class VirtualClock implements Clock {
     let next: Timer | undefined
     for (const timer of this.#timers) {
       if (timer.dueAt > until) continue
-      if (next === undefined || timer.dueAt < next.dueAt || (timer.dueAt === next.dueAt && timer.order < next.order)) {
+      if (
+        next === undefined ||
+        timer.dueAt < next.dueAt ||
+        (timer.dueAt === next.dueAt && timer.order < next.order)
+      ) {
         next = timer
       }
     }

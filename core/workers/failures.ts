@@ -25,6 +25,11 @@ export function absent(url: URL, exportName: string): Error {
   )
 }
 
+/** @param maxHeap bytes */
+export function tooLarge(label: string, maxHeap: number): Error {
+  return new Error(`${label}: ${grewPast(maxHeap)}`)
+}
+
 /**
  * Why a call got no answer, in terms of its author.
  *
@@ -37,9 +42,7 @@ export function explain(error: unknown, label: string, begun: boolean, maxHeap: 
 }
 
 function reasonOf(name: string, message: string, code: unknown, begun: boolean, maxHeap: number): string {
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return `its thread grew past the heap limit of ${Math.round(maxHeap / MIB)} MiB`
-  }
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return grewPast(maxHeap)
   if (name === 'DataCloneError') {
     const what = begun
       ? 'its result cannot be sent back from a thread'
@@ -49,4 +52,8 @@ function reasonOf(name: string, message: string, code: unknown, begun: boolean, 
   // Piscina has no code for it.
   const exit = /^worker exited with code: (.+)$/.exec(message)
   return exit === null ? message : `its thread ended with exit code ${exit[1]} before there was a result`
+}
+
+function grewPast(maxHeap: number): string {
+  return `its thread grew past the heap limit of ${Math.round(maxHeap / MIB)} MiB`
 }

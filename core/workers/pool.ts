@@ -2,7 +2,7 @@ import type { ProxyError } from '../errors.js'
 import { type Clock, type ClockTimer, systemClock } from '../hooks/clock.js'
 import type { AnyFunction, WorkerFunction, WorkerOptions } from '../hooks/plugin.js'
 import { type Packed, pack, unpack } from './buffers.js'
-import { absent, explain, late, overloaded } from './failures.js'
+import { absent, explain, late, overloaded, tooLarge } from './failures.js'
 import { findWorkerFile } from './file.js'
 import { labelOf, restore } from './protocol.js'
 import { type Posting, Threads } from './threads.js'
@@ -52,6 +52,8 @@ interface Task {
   since: number
   deadline: number
   begun: boolean
+  /** Its thread's heap is being measured. */
+  measured: boolean
   /** The caller has its answer. */
   settled: boolean
   id: number
@@ -160,6 +162,7 @@ export class WorkerPool {
         since: this.#clock.now(),
         deadline: 0,
         begun: false,
+        measured: false,
         settled: false,
         id: 0,
         slot: 0,
@@ -229,7 +232,7 @@ export class WorkerPool {
     task.deadline = Math.min(task.deadline, this.#clock.now() + GRACE)
   }
 
-  #cut(task: Task, reason: ProxyError): void {
+  #cut(task: Task, reason: Error): void {
     this.#settle(task, () => task.reject(reason))
     if (!this.#queue.delete(task) && task.posting) this.#threads.cut(task.posting, reason)
   }
@@ -271,11 +274,23 @@ export class WorkerPool {
         if (!task.settled) task.deadline = now + task.target.timeout
       }
       if (now >= task.deadline && !this.#sweptLate) this.#cut(task, tooLong(task))
+      else if (task.begun && !task.measured) void this.#measure(task)
     }
     for (const task of this.#queue) {
       if (now >= task.deadline && !this.#sweptLate)
         this.#cut(task, overloaded('no worker thread became free in time'))
     }
+  }
+
+  async #measure(task: Task): Promise<void> {
+    task.measured = true
+    const over = task.posting && (await this.#threads.isOverHeap(task.posting))
+    task.measured = false
+    if (over && this.#running.has(task))
+      this.#cut(
+        task,
+        tooLarge(labelOf({ exportName: task.target.exportName, file: task.file }), this.#options.maxHeap)
+      )
   }
 
   async #drain(): Promise<void> {

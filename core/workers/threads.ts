@@ -1,4 +1,5 @@
 import type { Piscina, PiscinaTask } from 'piscina'
+import { HeapWatch } from './heap-watch.js'
 import { type Answer, type CallMessage, isStray, restore, type ThreadData } from './protocol.js'
 
 /** Milliseconds that a thread without work is kept; starting one costs 20 to 50. */
@@ -27,6 +28,7 @@ class Posting {
   resolve!: (answer: Answer) => void
   reject!: (reason: unknown) => void
   starts = 0
+  threadId = 0
   cancelled = false
   #listener: (() => void) | undefined
 
@@ -66,6 +68,7 @@ export class Threads {
   readonly #waiting = new Set<Posting>()
   #opening: Promise<Piscina> | undefined
   #piscina: Piscina | undefined
+  #watch: HeapWatch | undefined
   #lastError: Error | undefined
 
   constructor(options: ThreadsOptions) {
@@ -91,15 +94,23 @@ export class Threads {
     posting.reject(reason)
   }
 
+  /** Whether the call's thread uses more heap than it may. False where it is not known. */
+  async isOverHeap({ threadId }: Posting): Promise<boolean> {
+    return (await this.#watch?.isOver(threadId)) ?? false
+  }
+
   /** Ends every thread; what runs there rejects. */
   async close(): Promise<void> {
     const piscina = await this.#opening?.catch(() => undefined)
     await piscina?.destroy()
+    this.#watch?.close()
   }
 
   async #open(): Promise<Piscina> {
     const { threads, maxHeap, modules, begun, onError } = this.#options
     const { Piscina } = await import('piscina')
+    this.#watch = await HeapWatch.open(maxHeap)
+    const heap = this.#watch ? maxHeap * HeapWatch.BACKSTOP : maxHeap
     const workerData: ThreadData = {
       modules: Object.fromEntries(Object.entries(modules).map(([name, url]) => [name, url.href])),
       begun
@@ -114,12 +125,15 @@ export class Threads {
       // and an error of one call would come up in the next.
       atomics: 'disabled',
       recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: maxHeap / MIB },
+      resourceLimits: { maxOldGenerationSizeMb: heap / MIB },
       workerData,
       loadBalancer: (task, workers) => {
         const idle = workers.find((worker) => worker.currentUsage === 0)
-        if (idle) this.#waiting.delete(postingOf(task))
-        return idle ?? null
+        if (!idle) return null
+        const posting = postingOf(task)
+        posting.threadId = idle.id
+        this.#waiting.delete(posting)
+        return idle
       }
     })
     // Without a listener, the error of a thread at rest would end the process.

@@ -1,0 +1,84 @@
+import type { Host } from '../host.js'
+import { ModuleLoader } from '../modules/load.js'
+import { build } from './build.js'
+import { Certificates } from './certificates.js'
+import { checkPart } from './check-part.js'
+import { isPlain } from './document.js'
+import { substitute } from './environment.js'
+import { PluginFinder } from './find-plugin.js'
+import { type ListingContext, readListings } from './listings.js'
+import { maskAt } from './mask.js'
+import { ConfigError } from './problem.js'
+import { readSource } from './read-source.js'
+import { checkReferences } from './references.js'
+import { Report } from './report.js'
+import { fileSchema } from './schema.js'
+import type { Config, PluginUse } from './types.js'
+
+export interface LoadOptions {
+  readonly host: Host
+  /** What `${NAME}` reads. Default: the process's. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Keep one over reloads: files that have not changed are then not read again. Default: a new one. */
+  readonly loader?: ModuleLoader
+  /** What relative paths of an object are resolved against. Default: the working directory. A file has its own. */
+  readonly directory?: string
+}
+
+/**
+ * Reads a configuration and checks all of it: its shape, what its parts ask of each other, each plugin's own
+ * configuration, certificates and the environment.
+ *
+ * @param source a file (.yaml, .yml, .json), a module (.ts, .mts, .js, .mjs) whose default export is `defineConfig(...)`,
+ *   or such an object
+ * @throws ConfigError with everything that is wrong, in the order of the file
+ */
+export async function loadConfig(source: string | object, options: LoadOptions): Promise<Config> {
+  const { host, env = process.env, loader = new ModuleLoader(host.modules) } = options
+  const { document, problems, file, directory } = await readSource(source, loader, options.directory)
+  const report = new Report(document)
+  for (const problem of problems) report.addPlaced(problem)
+
+  const { value, typed } = substitute(document.written, env, (path, message) => report.addLast(path, message))
+  report.value = value
+
+  const finder = new PluginFinder(host, loader, directory)
+  const context: ListingContext = { document, typed, finder, report, secrets: new Set() }
+  const certificates = new Certificates(directory, report)
+
+  const outcome = await checkPart(fileSchema, value, [], typed)
+  if ('findings' in outcome) report.addAll(outcome.findings)
+  checkReferences(value, report)
+  await certificates.read(value)
+  const plugins = await readPlugins(value, context)
+
+  const built =
+    'value' in outcome ? build(outcome.value, { directory, certificates, plugins, report }) : undefined
+  if (built === undefined || !report.isEmpty) throw new ConfigError(report.problems)
+
+  const modules = [...finder.files].flatMap((each) => [each, ...loader.files(each)])
+  const own = file === undefined ? [] : [file, ...loader.files(file)]
+  return {
+    ...built,
+    file,
+    directory,
+    masked: maskAt(document.written, context.secrets),
+    watched: [...new Set([...own, ...modules, ...certificates.files])]
+  }
+}
+
+async function readPlugins(value: unknown, context: ListingContext) {
+  const services = new Map<string, PluginUse[]>()
+  const routes: PluginUse[][] = []
+  if (!isPlain(value)) return { top: [], services, routes }
+  const top = await readListings(value.plugins, 'top', ['plugins'], context)
+  for (const [name, service] of Object.entries(isPlain(value.services) ? value.services : {})) {
+    if (!isPlain(service)) continue
+    services.set(name, await readListings(service.plugins, 'service', ['services', name, 'plugins'], context))
+  }
+  for (const [index, route] of (Array.isArray(value.routes) ? value.routes : []).entries()) {
+    const plugins: unknown = isPlain(route) ? route.plugins : undefined
+    routes.push(await readListings(plugins, 'route', ['routes', index, 'plugins'], context))
+  }
+  return { top, services, routes }
+}

@@ -1,0 +1,143 @@
+import { createConnection, type Socket } from 'node:net'
+
+/** A client that writes bytes and reads bytes. */
+export class RawClient {
+  readonly socket: Socket
+  #received = Buffer.alloc(0)
+  #ended = false
+  #error: NodeJS.ErrnoException | undefined
+  readonly #waiting = new Set<() => void>()
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', (chunk) => {
+      this.#received = Buffer.concat([this.#received, chunk])
+      this.#wake()
+    })
+    socket.on('end', () => this.#end())
+    socket.on('close', () => this.#end())
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error = error
+    })
+  }
+
+  static connect(url: string): Promise<RawClient> {
+    const { hostname, port } = new URL(url)
+    return new Promise((resolve, reject) => {
+      const socket = createConnection({ host: hostname, port: Number(port) })
+      socket.once('connect', () => resolve(new RawClient(socket)))
+      socket.once('error', reject)
+    })
+  }
+
+  write(bytes: string | Buffer): this {
+    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+    return this
+  }
+
+  /** Everything received, as latin1. */
+  get text(): string {
+    return this.#received.toString('latin1')
+  }
+
+  get length(): number {
+    return this.#received.length
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get error(): NodeJS.ErrnoException | undefined {
+    return this.#error
+  }
+
+  /** Resolves once `test` holds of what has come. @throws when the connection ends or 5 s pass first */
+  async until(test: (text: string) => boolean, what = 'the expected bytes'): Promise<string> {
+    const deadline = AbortSignal.timeout(5_000)
+    while (!test(this.text)) {
+      if (this.#ended)
+        throw new Error(
+          `the connection ended before ${what} came; got ${JSON.stringify(this.text.slice(0, 2000))}`
+        )
+      if (deadline.aborted)
+        throw new Error(`${what} did not come in 5 s; got ${JSON.stringify(this.text.slice(0, 2000))}`)
+      await this.#change(deadline)
+    }
+    return this.text
+  }
+
+  /** Resolves when the peer has closed. @throws after 5 s */
+  async closed(): Promise<string> {
+    const deadline = AbortSignal.timeout(5_000)
+    while (!this.#ended) {
+      if (deadline.aborted)
+        throw new Error(`not closed in 5 s; got ${JSON.stringify(this.text.slice(0, 2000))}`)
+      await this.#change(deadline)
+    }
+    return this.text
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  #change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake()
+  }
+}
+
+export interface RawResponse {
+  status: number
+  /** Lines of the head behind the status line, as they came. */
+  fields: string[]
+  body: string
+}
+
+/** Takes one whole response with a content-length or chunked body off the front. */
+export function parseResponse(text: string): RawResponse | undefined {
+  const end = text.indexOf('\r\n\r\n')
+  if (end < 0) return undefined
+  const [statusLine = '', ...fields] = text.slice(0, end).split('\r\n')
+  const status = Number(statusLine.split(' ')[1])
+  const rest = text.slice(end + 4)
+  const value = (name: string) =>
+    fields
+      .find((field) => field.toLowerCase().startsWith(`${name}:`))
+      ?.split(':')
+      .slice(1)
+      .join(':')
+      .trim()
+  const length = value('content-length')
+  if (length !== undefined) {
+    return rest.length < Number(length) ? undefined : { status, fields, body: rest.slice(0, Number(length)) }
+  }
+  if (value('transfer-encoding') !== 'chunked') return { status, fields, body: rest }
+  let body = ''
+  for (let at = 0; ; ) {
+    const line = rest.indexOf('\r\n', at)
+    if (line < 0) return undefined
+    const size = Number.parseInt(rest.slice(at, line), 16)
+    if (size === 0) return { status, fields, body }
+    if (rest.length < line + 2 + size + 2) return undefined
+    body += rest.slice(line + 2, line + 2 + size)
+    at = line + 2 + size + 2
+  }
+}
