@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { definePlugin } from '../../core/index.js'
 import { certificate } from '../support/certificates.js'
 import { startTestProxy } from '../support/proxy.js'
 import { parseResponse, RawClient } from '../support/raw-client.js'
@@ -85,15 +86,23 @@ t.test('10. refused and reset are 502, no endpoint 503, a timeout 504, and no ad
     socket.once('data', () => socket.end('not http at all\r\n\r\n'))
   )
   const silent = await startRawUpstream(t, () => {})
+  const down = definePlugin({
+    name: 'down',
+    setup({ service }) {
+      for (const endpoint of service?.endpoints ?? [])
+        service?.mark(endpoint, 'unhealthy', 'the test says so')
+    }
+  })
   const cases: [string, string[], object, number, string][] = [
     ['refused', [`http://127.0.0.1:${port}`], {}, 502, 'CONNECT_FAILED'],
     ['reset', [reset.url], {}, 502, 'UPSTREAM_RESET'],
     ['garbage', [garbage.url], {}, 502, 'BAD_UPSTREAM_RESPONSE'],
-    ['none', [], {}, 503, 'NO_ENDPOINT'],
+    ['none', [reset.url], {}, 503, 'NO_ENDPOINT'],
     ['silent', [silent.url], { timeout: 150 }, 504, 'DEADLINE_EXCEEDED']
   ]
   for (const [name, endpoints, route, status, code] of cases) {
-    const proxy = await startTestProxy(t, { endpoints, route })
+    const service = name === 'none' ? { plugins: [down] } : {}
+    const proxy = await startTestProxy(t, { endpoints, route, service })
     const response = await fetch(proxy.url())
     const text = await response.text()
     t.equal(response.status, status, name)
