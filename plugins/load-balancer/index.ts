@@ -9,7 +9,7 @@ const config = z.strictObject({
     .describe('How the endpoint of each attempt is chosen. Weights count in all three.')
 })
 
-export interface LoadBalancerOptions {
+interface LoadBalancerOptions {
   /** At least 0, less than 1. Default `Math.random`. */
   random?: () => number
 }

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../core/index.js'
 
-export interface Weights {
+interface Weights {
   /** All the same, so that none matters. */
   readonly equal: boolean
   readonly total: number

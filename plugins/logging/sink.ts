@@ -80,10 +80,9 @@ export class Sink {
       return
     }
     // The line that was cut is written again from its start.
-    const lineStart = this.#bytes === undefined ? 0 : this.#bytes.lastIndexOf(10, this.#offset - 1) + 1
-    const torn = this.#offset > lineStart
-    if (this.#offset > 0) this.#offset = lineStart
-    this.#output.close(torn)
+    const written = this.#offset
+    if (this.#bytes !== undefined && written > 0) this.#offset = this.#bytes.lastIndexOf(10, written - 1) + 1
+    this.#output.close(written > this.#offset)
     this.#timer = setTimeout(this.#pump, RETRY_AFTER)
     if (this.#trouble) return
     this.#trouble = true

@@ -95,13 +95,14 @@ class WriterThread {
         // It makes strings and throws them away; a large nursery would only be memory that the service beside us lacks.
         resourceLimits: { maxYoungGenerationSizeMb: 4 }
       })
-      worker.unref()
       worker.on('message', (message: Report | Ready) => {
         if (message.kind === 'ready') this.#release()
         else this.#members.get(message.id)?.reported(message)
       })
       worker.on('error', () => this.#ended(worker))
       worker.on('exit', () => this.#ended(worker))
+      // Last: a listener for messages would keep the process alive again.
+      worker.unref()
       this.#worker = worker
       for (const member of this.#members.values()) worker.postMessage(member.opening())
       return worker

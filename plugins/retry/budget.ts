@@ -17,11 +17,6 @@ export class Budget {
     this.#min = min
   }
 
-  /** Retries that hold a slot. */
-  get retrying(): number {
-    return this.#retrying.size
-  }
-
   began(attempt: Attempt): void {
     this.#active.add(attempt)
   }

@@ -2,7 +2,7 @@ import type { Attempt, ErrorCode } from '../../core/index.js'
 import type { RetryConfig } from './config.js'
 
 /** What `outrigger_retries_total{reason}` says of this plugin's retries; there are no others. */
-export type Reason = 'connect-failure' | 'reset' | 'timeout' | 'retriable-4xx' | '2xx' | '3xx' | '4xx' | '5xx'
+type Reason = 'connect-failure' | 'reset' | 'timeout' | 'retriable-4xx' | '2xx' | '3xx' | '4xx' | '5xx'
 
 type Condition = RetryConfig['on'][number]
 

@@ -6,7 +6,7 @@ import { config, DEFAULT_ATTEMPT_TIMEOUT } from './config.js'
 /** RFC 9110 section 9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
-export interface RetryPluginOptions {
+interface RetryPluginOptions {
   /** At least 0, less than 1. Default `Math.random`. */
   random?: () => number
 }
