@@ -49,7 +49,9 @@ export function spin(cores: Cores | undefined): Spinner[] {
   return [cores.proxy, cores.load].map((core) => {
     // It looks whether the bench is still there, for one that is killed cannot end it.
     const loop = `while kill -0 ${process.pid} 2>/dev/null; do i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; done`
-    const child = spawn('taskset', ['-c', String(core), 'chrt', '-i', '0', 'sh', '-c', loop], { stdio: 'ignore' })
+    const child = spawn('taskset', ['-c', String(core), 'chrt', '-i', '0', 'sh', '-c', loop], {
+      stdio: 'ignore'
+    })
     child.on('error', () => {})
     process.on('exit', () => child.kill('SIGKILL'))
     return { core, pid: child.pid ?? 0 }

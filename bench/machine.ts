@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism, cpus, release, type } from 'node:os'
+import { cpus, release, type } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -32,7 +32,7 @@ export function describeMachine(): string[] {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   return [
     `outrigger ${version}, ${new Date().toISOString().slice(0, 10)}`,
-    `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${type()} ${release()}`,
+    `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${type()} ${release()}`,
     versions.filter((one) => one !== undefined).join(', ')
   ]
 }
@@ -50,7 +50,10 @@ function numbered(name: string, text: string | undefined): string | undefined {
 /** What a program says, on either stream and whatever its exit code; undefined when there is none. */
 function said(file: string, args: readonly string[]): string | undefined {
   try {
-    return execFileSync('sh', ['-c', '"$0" "$@" 2>&1', file, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    return execFileSync('sh', ['-c', '"$0" "$@" 2>&1', file, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore']
+    })
   } catch (error) {
     const { status, stdout } = error as { status: number | null; stdout: string }
     return status === 127 || file === 'sh' ? undefined : stdout

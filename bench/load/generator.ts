@@ -1,7 +1,7 @@
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { output } from '../children.js'
 import { has, root } from '../machine.js'
-import { join } from 'node:path'
 
 /** One kind of traffic. Every candidate gets the same. */
 export interface Traffic {

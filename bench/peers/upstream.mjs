@@ -10,7 +10,11 @@ setInterval(dated, 1000)
 
 /** With the fields that a Node service sends, which every proxy has to pass on or take out. */
 function dated() {
-  const fields = ['content-type: text/plain', `content-length: ${body.length}`, `date: ${new Date().toUTCString()}`]
+  const fields = [
+    'content-type: text/plain',
+    `content-length: ${body.length}`,
+    `date: ${new Date().toUTCString()}`
+  ]
   answer = `HTTP/1.1 200 OK\r\n${fields.join('\r\n')}\r\nconnection: keep-alive\r\nkeep-alive: timeout=60\r\n\r\n${body}`
 }
 

@@ -2,10 +2,10 @@ import type { Config } from '../config/types.js'
 import type { Host } from '../host.js'
 import { count } from './failure.js'
 
-/** `outrigger check`: one line on standard output, or the ConfigError that holds every problem is thrown. */
-export async function check(host: Host, file: string): Promise<void> {
+/** `outrigger check`: what is printed of a good configuration. @throws ConfigError with every problem of another */
+export async function check(host: Host, file: string): Promise<string> {
   const { checkConfig } = await import('../server/proxy.js')
-  process.stdout.write(`${summary(file, await checkConfig(host, file))}\n`)
+  return summary(file, await checkConfig(host, file))
 }
 
 /** `sidecar.yaml: ok (2 listeners, 4 services, 6 routes)` */

@@ -1,6 +1,6 @@
 import type { HookName } from '../hooks/types.js'
 import type { Host } from '../host.js'
-import type { Explanation } from '../server/types.js'
+import type { Explanation, Proxy } from '../server/types.js'
 import { UsageError } from './failure.js'
 
 export interface ExplainOptions {
@@ -27,7 +27,7 @@ const HOOKS: readonly HookName[] = [
 ]
 
 /** `outrigger explain`: builds the proxy without binding anything, asks it, and lets it go. */
-export async function explain(host: Host, options: ExplainOptions): Promise<void> {
+export async function explain(host: Host, options: ExplainOptions): Promise<string> {
   const headers = parseHeaders(options.header)
   const method = options.method.toUpperCase()
   if (!/^[!#$%&'*+.^_`|~0-9A-Z-]+$/.test(method))
@@ -40,15 +40,25 @@ export async function explain(host: Host, options: ExplainOptions): Promise<void
   const { createProxyWith } = await import('../server/proxy.js')
   const proxy = await createProxyWith(host, options.file)
   try {
-    const { listener } = options
-    const explanation = proxy.explain(method, options.url, {
-      headers,
-      ...(listener === undefined ? {} : { listener })
-    })
-    const text = options.json === true ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation)
-    process.stdout.write(`${text}\n`)
+    const explanation = ask(proxy, method, headers, options)
+    return options.json === true ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation)
   } finally {
     await proxy.close()
+  }
+}
+
+function ask(
+  proxy: Proxy,
+  method: string,
+  headers: Record<string, string>,
+  { url, listener }: ExplainOptions
+): Explanation {
+  try {
+    return proxy.explain(method, url, { headers, ...(listener === undefined ? {} : { listener }) })
+  } catch (error) {
+    // No such listener, or a URL that no request can have: both were typed here.
+    if (error instanceof RangeError || error instanceof TypeError) throw new UsageError(error.message)
+    throw error
   }
 }
 

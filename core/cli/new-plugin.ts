@@ -11,9 +11,10 @@ const PREFIX = 'outrigger-plugin-'
  *
  * @param parent where that folder is made; made itself when it is missing
  * @param version of this package, which the plugin is for
+ * @returns what to do next, for whoever asked
  * @throws UsageError on a name that no plugin may have, and when there is anything in that folder already
  */
-export async function newPlugin(name: string, parent: string, version: string): Promise<void> {
+export async function newPlugin(name: string, parent: string, version: string): Promise<string> {
   if (name.startsWith(PREFIX)) {
     throw new UsageError(
       `${JSON.stringify(name)}: leave out ${PREFIX}, which is added where packages are named`
@@ -42,12 +43,11 @@ export async function newPlugin(name: string, parent: string, version: string): 
     )
   }
   const shown = relative(process.cwd(), folder) || '.'
-  process.stdout.write(`${shown} holds the plugin ${name}. Try it:
+  return `${shown} holds the plugin ${name}. Try it:
 
   cd ${shown}
   npm test
-  npx outrigger run sidecar.yaml
-`)
+  npx outrigger run sidecar.yaml`
 }
 
 /** What the name may have been meant to be; undefined when nothing is left of it. */

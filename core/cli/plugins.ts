@@ -28,15 +28,14 @@ interface Found {
 }
 
 /** `outrigger plugins`: the built-in ones, and with a file those it names besides. */
-export async function plugins(host: Host, file: string | undefined, json: boolean): Promise<void> {
+export async function plugins(host: Host, file: string | undefined, json: boolean): Promise<string> {
   let config: Config | undefined
   if (file !== undefined) {
     const { checkConfig } = await import('../server/proxy.js')
     config = await checkConfig(host, file)
   }
   const listed = await listPlugins(host, config)
-  const text = json ? JSON.stringify(listed, null, 2) : listed.map(formatPlugin).join('\n\n')
-  process.stdout.write(`${text}\n`)
+  return json ? JSON.stringify(listed, null, 2) : listed.map(formatPlugin).join('\n\n')
 }
 
 export async function listPlugins(host: Host, config: Config | undefined): Promise<ListedPlugin[]> {

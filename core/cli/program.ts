@@ -10,25 +10,40 @@ Exit codes:
   1  the configuration or an argument is wrong
   2  an address is taken or a part cannot start`
 
+/** Where the program writes. */
+export interface Terminal {
+  out(text: string): void
+  err(text: string): void
+}
+
+const processTerminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text)
+}
+
 /** Parses, runs and reports. @returns the exit code; nothing is thrown */
-export async function runProgram(host: Host, args: readonly string[]): Promise<ExitCode> {
+export async function runProgram(
+  host: Host,
+  args: readonly string[],
+  terminal: Terminal = processTerminal
+): Promise<ExitCode> {
   // What is behind `--` belongs to the child: the parser would take it for arguments of ours.
   const split = args.indexOf('--')
   const own = split === -1 ? args : args.slice(0, split)
   const behind = split === -1 ? undefined : args.slice(split + 1)
   try {
-    await buildProgram(host, behind).parseAsync(own, { from: 'user' })
+    await buildProgram(host, behind, terminal).parseAsync(own, { from: 'user' })
     return 0
   } catch (error) {
     // The parser has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1
     const failure = describeFailure(error, own.includes('--verbose'))
-    process.stderr.write(`${failure.lines.join('\n')}\n`)
+    terminal.err(`${failure.lines.join('\n')}\n`)
     return failure.exitCode
   }
 }
 
-function buildProgram(host: Host, behind: string[] | undefined): Command {
+function buildProgram(host: Host, behind: string[] | undefined, terminal: Terminal): Command {
   const program = new Command('outrigger')
     .description('A programmable proxy: a pipeline of plugins per route, in front of your services.')
     .version(host.version, '-V, --version', 'print the version')
@@ -36,8 +51,13 @@ function buildProgram(host: Host, behind: string[] | undefined): Command {
     .helpCommand('help [COMMAND]', 'print the help of a command')
     .exitOverride()
     .showHelpAfterError('(--help lists what there is)')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'outrigger: ')) })
+    .configureOutput({
+      writeOut: terminal.out,
+      writeErr: terminal.err,
+      outputError: (text, write) => write(text.replace(/^error: /, 'outrigger: '))
+    })
     .addHelpText('after', EXIT_CODES)
+  const say = (text: string) => terminal.out(`${text}\n`)
   const noCommandBehind = (name: string) => {
     if (behind !== undefined) throw new UsageError(`${name} takes no command behind --: only run does`)
   }
@@ -99,7 +119,7 @@ Examples:
     .action(async (file: string) => {
       noCommandBehind('check')
       const { check } = await import('./check.js')
-      await check(host, file)
+      say(await check(host, file))
     })
 
   program
@@ -128,7 +148,7 @@ Examples:
       ) => {
         noCommandBehind('explain')
         const { explain } = await import('./explain.js')
-        await explain(host, { file, method, url, ...options })
+        say(await explain(host, { file, method, url, ...options }))
       }
     )
 
@@ -144,7 +164,7 @@ Examples:
     .action(async (file: string | undefined, options: { json?: true }) => {
       noCommandBehind('plugins')
       const { plugins } = await import('./plugins.js')
-      await plugins(host, file, options.json === true)
+      say(await plugins(host, file, options.json === true))
     })
 
   program
@@ -161,7 +181,7 @@ Examples:
     .action(async (name: string, options: { dir: string }) => {
       noCommandBehind('new plugin')
       const { newPlugin } = await import('./new-plugin.js')
-      await newPlugin(name, options.dir, host.version)
+      say(await newPlugin(name, options.dir, host.version))
     })
 
   return program

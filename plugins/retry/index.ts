@@ -20,10 +20,10 @@ export function createRetry(options: RetryPluginOptions = {}) {
     description: 'tries a failed attempt again, elsewhere first, within a budget',
     config,
     places: ['top', 'route', 'service'],
-    setup({ config, metrics }): PluginHooks {
+    setup({ config, metrics, clock }): PluginHooks {
       const { attempts, nonIdempotent, backoff, avoidTried } = config
       const cause = causes(config.on)
-      const budget = new Budget(config.budget)
+      const budget = new Budget(config.budget, clock, backoff.max)
       const exhausted = metrics.counter({
         name: 'outrigger_retry_budget_exhausted_total',
         help: 'Retries not made because too many were under way',
@@ -42,6 +42,18 @@ export function createRetry(options: RetryPluginOptions = {}) {
         return repeatable(exchange) || !attempt.sent ? found : undefined
       }
 
+      const decide = (granted: boolean, why: string, attempt: Attempt, exchange: Exchange) => {
+        if (granted) {
+          return new Retry({
+            reason: why,
+            delay: random() * longestWait(attempt.number, backoff),
+            avoidTried
+          })
+        }
+        exhausted.labels(exchange.route.name, why).inc()
+        return undefined
+      }
+
       return {
         attempt(attempt, exchange) {
           budget.began(attempt)
@@ -50,18 +62,14 @@ export function createRetry(options: RetryPluginOptions = {}) {
         },
         outcome(attempt, exchange) {
           const why = reason(attempt, exchange)
-          if (why !== undefined) {
-            if (budget.reserve(attempt, exchange)) {
-              return new Retry({
-                reason: why,
-                delay: random() * longestWait(attempt.number, backoff),
-                avoidTried
-              })
-            }
-            exhausted.labels(exchange.route.name, why).inc()
+          if (why === undefined) {
+            budget.release(exchange)
+            return undefined
           }
-          budget.release(exchange)
-          return undefined
+          const reserved = budget.reserve(attempt, exchange)
+          return reserved instanceof Promise
+            ? reserved.then((granted) => decide(granted, why, attempt, exchange))
+            : decide(reserved, why, attempt, exchange)
         },
         settled(attempt, exchange) {
           budget.ended(attempt, exchange)

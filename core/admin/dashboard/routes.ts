@@ -61,6 +61,7 @@ function routesView() {
       const parts = cells.get(name)
       put(parts.rate, showNumber(rate))
       put(parts.errors, rate > 0 ? showPercent(errors) : '–')
+      tone(parts.errors, rate > 0 && errors >= 0.05 ? 'bad' : 'idle')
       put(parts.p99, p99 === undefined ? '–' : showMs(p99 * 1000))
     }
   }

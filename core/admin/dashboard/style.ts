@@ -79,6 +79,7 @@ th:first-child, td:first-child { padding-left: 1rem; } th:last-child, td:last-ch
 td .mono { overflow-wrap: anywhere; } .sub { color: var(--soft); font-size: .78rem; overflow-wrap: anywhere; }
 tr[data-tone=bad] td:first-child { box-shadow: inset 3px 0 var(--red); }
 tr[data-tone=warn] td:first-child { box-shadow: inset 3px 0 var(--amber); }
+.n[data-tone=bad] { color: var(--red); font-weight: 600; }
 .meter { display: block; width: 100%; height: 5px; margin-top: 3px; }
 .meter rect { fill: var(--faint); } .meter .full { fill: var(--sea); }
 .chip { font-family: var(--mono); font-size: .78rem; padding: .08rem .45rem; border: 1px solid var(--edge); border-radius: 6px;

@@ -145,6 +145,7 @@ function servicesView() {
     put(parts.inFlight, String(endpoint.inFlight))
     put(parts.latency, showMs(endpoint.latency))
     put(parts.failures, rate > 0 ? showPercent(failures / rate) : '–')
+    tone(parts.failures, rate > 0 && failures / rate >= 0.05 ? 'bad' : 'idle')
     put(parts.weight, String(Math.round(endpoint.weight * 100) / 100))
     put(parts.ejections, String(endpoint.ejections))
   }

@@ -1,6 +1,6 @@
 import { createPrivateKey, createSign, type KeyObject } from 'node:crypto'
 
-// Reading a key takes longer than the tenth of a millisecond that is worth repeating.
+// A key is read from its text once, and not for every payment.
 const keys = new Map<string, KeyObject>()
 
 /**

@@ -4,11 +4,13 @@ import { notFound, serve } from './instances.mjs'
 
 const SLOW = 300
 
-const items = ['lantern', 'kettle', 'rope', 'compass', 'blanket', 'hammock', 'anchor', 'flask'].map((name, i) => ({
-  item: i + 1,
-  name,
-  price: 4 + 3 * i
-}))
+const items = ['lantern', 'kettle', 'rope', 'compass', 'blanket', 'hammock', 'anchor', 'flask'].map(
+  (name, i) => ({
+    item: i + 1,
+    name,
+    price: 4 + 3 * i
+  })
+)
 
 serve('catalogue', async ({ path, instance }) => {
   if (instance === 'catalogue-c') await sleep(SLOW)

@@ -16,8 +16,7 @@ export function serve(service, answer) {
       handle(request, response, instance, answer).catch(() => request.destroy())
     })
     server.on('error', (error) => {
-      const why = error.code === 'EADDRINUSE' ? `port ${port} is taken` : error.message
-      process.stderr.write(`${instance}: ${why}\n`)
+      console.error(error.code === 'EADDRINUSE' ? `port ${port} is taken` : error.message)
       process.exit(2)
     })
     server.listen(port, '127.0.0.1', () => {
@@ -31,7 +30,8 @@ export function serve(service, answer) {
     for (const server of servers) server.closeIdleConnections()
   })
   // Whoever started this has gone without a word.
-  if (process.send !== undefined) process.once('disconnect', () => setTimeout(() => process.exit(), 2000).unref())
+  if (process.send !== undefined)
+    process.once('disconnect', () => setTimeout(() => process.exit(), 2000).unref())
 }
 
 async function handle(request, response, instance, answer) {

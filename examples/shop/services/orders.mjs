@@ -14,7 +14,8 @@ serve('orders', async ({ method, path, headers, body }) => {
   if (method !== 'PUT') return notFound
   if (known !== undefined) return { body: known }
   const wanted = read(body)
-  if (wanted === undefined) return { status: 400, body: { error: 'an order is { "item": 7, "quantity": 1 }' } }
+  if (wanted === undefined)
+    return { status: 400, body: { error: 'an order is { "item": 7, "quantity": 1 }' } }
   return place(order, wanted, headers['x-request-id'] ?? '')
 })
 
@@ -23,7 +24,7 @@ async function place(order, { item, quantity }, requestId) {
   const ask = (method, path, body, headers) =>
     fetch(`${SHOP_URL}${path}`, {
       method,
-      headers: { 'x-parent-id': requestId, ...headers },
+      headers: { 'x-parent': requestId, ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) })
     }).then(async (response) => ({ ok: response.ok, status: response.status, answer: await response.json() }))
 
@@ -57,7 +58,9 @@ function refused({ status, answer }) {
 function read(body) {
   try {
     const { item, quantity } = JSON.parse(body)
-    return Number.isInteger(item) && quantity > 0 && Number.isInteger(quantity) ? { item, quantity } : undefined
+    return Number.isInteger(item) && quantity > 0 && Number.isInteger(quantity)
+      ? { item, quantity }
+      : undefined
   } catch {
     return undefined
   }

@@ -93,7 +93,9 @@ t.test('explain', async (t) => {
   for (const args of [
     ['GET', 'orders'],
     ['G T', '/'],
-    ['GET', '/', '-H', 'x']
+    ['GET', '/', '-H', 'x'],
+    ['GET', '/', '--listener', 'nope'],
+    ['GET', '/%zz']
   ]) {
     t.equal((await finish(t, ['explain', 'sidecar.yaml', ...args], { cwd })).code, 1, args.join(' '))
   }

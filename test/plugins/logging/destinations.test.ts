@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { thread } from '../../../plugins/logging/thread.js'
 import { ended, eventually, Listing } from './listing.js'
 
 const keeper = new Listing({ destination: '/dev/null' })
@@ -239,4 +240,25 @@ t.test('a folder that is taken away costs nothing when it comes back', async (t)
   await listing.close()
   t.equal(await listing.dropped(), 0)
   t.ok(readFileSync(file, 'utf8').endsWith(line(`b-${written - 1}`)))
+})
+
+t.test('a thread that dies is replaced, and what it had is counted', async (t) => {
+  const directory = t.testdir({})
+  const file = join(directory, 'access.log')
+  const fifo = join(directory, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const listing = new Listing({ destination: 'access.log', fields: FIELDS }, { directory })
+  const stuck = new Listing({ destination: fifo, fields: FIELDS })
+  write(listing, 'a')
+  write(stuck, 'lost', 'lost')
+  t.ok(await eventually(() => existsSync(file) && stuck.told.length > 0))
+  thread.post({ kind: 'open', columns: 'no list' } as never)
+  t.ok(await eventually(async () => (await stuck.dropped()) === 2))
+  const written = await eventually(() => {
+    write(listing, 'b')
+    return readFileSync(file, 'utf8').includes(line('b'))
+  })
+  t.ok(written)
+  await Promise.all([listing.close(), stuck.close()])
+  t.ok(readFileSync(file, 'utf8').startsWith(line('a') + line('b')))
 })

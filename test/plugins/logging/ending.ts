@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { ended, eventually, Listing } from './listing.js'
 
@@ -8,6 +9,9 @@ const [destination = '', lines = '0', how = 'end', probe = ''] = process.argv.sl
 const first = new Listing({ destination: probe })
 first.finish(...ended())
 if (!(await eventually(() => existsSync(probe), 60))) process.exit(2)
+
+// A program started with our standard output makes the pipe they share block again.
+execFileSync('true', { stdio: ['ignore', 'inherit', 'ignore'] })
 
 const listing = new Listing({ destination, fields: ['requestId'] })
 for (let i = 0; i < Number(lines); i++) listing.finish(...ended({ id: `id-${i}` }))

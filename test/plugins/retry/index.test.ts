@@ -7,9 +7,10 @@ import {
   Retry,
   type SetupContext
 } from '../../../core/index.js'
+import { VirtualClock } from '../../../core/testing/index.js'
 import standard, { createRetry } from '../../../plugins/retry/index.js'
 
-/** All of them answer at once: no promise is made on the way of a request. */
+/** All of them answer at once, but for an outcome that waits for a slot of the budget. */
 interface Hooks {
   attempt(attempt: Attempt, exchange: Exchange): void
   outcome(attempt: Attempt, exchange: Exchange): Retry | undefined
@@ -17,6 +18,7 @@ interface Hooks {
 }
 
 interface Bench extends Hooks {
+  readonly clock: VirtualClock
   /** The budget-exhausted counter, by `route,reason`. */
   readonly exhausted: Map<string, number>
 }
@@ -30,10 +32,11 @@ function retry(config: object = {}, random = () => 0): Bench {
     })
   })
   const parsed = plugin.config?.parse(config)
-  const context = { config: parsed, metrics: { counter } } as unknown as SetupContext<
+  const clock = new VirtualClock()
+  const context = { config: parsed, metrics: { counter }, clock } as unknown as SetupContext<
     NonNullable<typeof parsed>
   >
-  return { ...(plugin.setup(context) as Hooks), exhausted }
+  return { ...(plugin.setup(context) as Hooks), exhausted, clock }
 }
 
 interface Ended extends Exchange {
@@ -233,6 +236,9 @@ t.test('the attempt timeout', async (t) => {
 })
 
 t.test('the budget', async (t) => {
+  const waiting = retry
+  /** Where nothing waits before a retry, nothing waits for a slot either. */
+  const impatient = (config: object = {}) => waiting({ backoff: { base: 0, max: 0 }, ...config })
   /** So many attempts under way, each of an exchange of its own. */
   const start = (hooks: Bench, count: number) =>
     Array.from({ length: count }, () => {
@@ -244,30 +250,30 @@ t.test('the budget', async (t) => {
     started.filter((one) => Retry.is(hooks.outcome(one.attempt, one.exchange)))
 
   t.test('min, however few attempts are under way', async (t) => {
-    const hooks = retry()
+    const hooks = impatient()
     t.equal(retries(hooks, start(hooks, 5)).length, 3)
     t.same([...hooks.exhausted], [['orders,reset', 2]], 'what it refused is counted')
-    const none = retry({ budget: { ratio: 0, min: 0 } })
+    const none = impatient({ budget: { ratio: 0, min: 0 } })
     t.equal(retries(none, start(none, 5)).length, 0)
   })
 
   t.test('a share of the attempts under way', async (t) => {
-    const hooks = retry()
+    const hooks = impatient()
     const started = start(hooks, 104)
     t.equal(retries(hooks, started).length, 20, '20% of 104, rounded down')
-    const all = retry({ budget: { ratio: 1, min: 0 } })
+    const all = impatient({ budget: { ratio: 1, min: 0 } })
     t.equal(retries(all, start(all, 50)).length, 50)
   })
 
   t.test('attempts that have ended are not under way', async (t) => {
-    const hooks = retry()
+    const hooks = impatient()
     const started = start(hooks, 100)
     for (const one of started.slice(0, 75)) hooks.settled(one.attempt, one.exchange)
     t.equal(retries(hooks, started.slice(75)).length, 5, '20% of 25')
   })
 
   t.test('an end without a beginning counts for nothing', async (t) => {
-    const hooks = retry({ budget: { min: 1 } })
+    const hooks = impatient({ budget: { min: 1 } })
     for (let i = 0; i < 50; i++) hooks.settled(attempt(), exchange())
     t.equal(retries(hooks, start(hooks, 10)).length, 2)
   })
@@ -314,7 +320,7 @@ t.test('the budget', async (t) => {
       ]
     ]
     for (const [when, finish] of ways) {
-      const hooks = retry({ budget: { ratio: 0, min: 1 } })
+      const hooks = impatient({ budget: { ratio: 0, min: 1 } })
       for (let round = 0; round < 5; round++) {
         const started = start(hooks, 2)
         const [held] = retries(hooks, started)
@@ -325,7 +331,7 @@ t.test('the budget', async (t) => {
   })
 
   t.test('a slot is held until then', async (t) => {
-    const hooks = retry({ budget: { ratio: 0, min: 1 } })
+    const hooks = impatient({ budget: { ratio: 0, min: 1 } })
     const [held, other] = start(hooks, 2) as [
       { exchange: Ended; attempt: Attempt },
       { exchange: Ended; attempt: Attempt }
@@ -341,7 +347,7 @@ t.test('the budget', async (t) => {
   })
 
   t.test('an exchange holds one slot, however often it is tried', async (t) => {
-    const hooks = retry({ attempts: 5, budget: { ratio: 0, min: 1 } })
+    const hooks = impatient({ attempts: 5, budget: { ratio: 0, min: 1 } })
     const one = exchange()
     for (let number = 1; number < 5; number++) {
       const again = failed('UPSTREAM_RESET', { number })
@@ -360,8 +366,40 @@ t.test('the budget', async (t) => {
   })
 
   t.test('each place it is listed has its own', async (t) => {
-    const [one, two] = [retry(), retry()]
+    const [one, two] = [impatient(), impatient()]
     t.equal(retries(one, start(one, 5)).length, 3)
     t.equal(retries(two, start(two, 5)).length, 3)
   })
+
+  t.test('a burst waits for slots, with its answers at hand, and an outage does not', async (t) => {
+    const hooks = waiting({ budget: { ratio: 0, min: 1 } })
+    const [first, second, third] = start(hooks, 3) as [Started, Started, Started]
+    t.ok(Retry.is(hooks.outcome(first.attempt, first.exchange)))
+    const granted = hooks.outcome(second.attempt, second.exchange) as unknown as Promise<Retry | undefined>
+    const refused = hooks.outcome(third.attempt, third.exchange) as unknown as Promise<Retry | undefined>
+    await hooks.clock.advance(200)
+    first.exchange.end()
+    t.ok(Retry.is(await granted), 'in the order they came')
+    await hooks.clock.advance(50)
+    t.equal(await refused, undefined, 'for no longer than the longest back-off')
+    t.same([...hooks.exhausted], [['orders,reset', 1]])
+    second.exchange.end()
+    t.ok(Retry.is(hooks.outcome(third.attempt, third.exchange)), 'who gave up holds nothing')
+  })
+
+  t.test('a client that leaves while it waits holds nothing', async (t) => {
+    const hooks = waiting({ budget: { ratio: 0, min: 1 } })
+    const [first, second, third] = start(hooks, 3) as [Started, Started, Started]
+    hooks.outcome(first.attempt, first.exchange)
+    const left = hooks.outcome(second.attempt, second.exchange) as unknown as Promise<Retry | undefined>
+    second.exchange.end()
+    t.equal(await left, undefined)
+    first.exchange.end()
+    t.ok(Retry.is(hooks.outcome(third.attempt, third.exchange)))
+  })
 })
+
+interface Started {
+  exchange: Ended
+  attempt: Attempt
+}

@@ -1,0 +1,105 @@
+// The measurement itself. Candidates take turns, so that what disturbs one disturbs all.
+import type { Running } from './children.js'
+import type { Spinner } from './cores.js'
+import { cpuSeconds } from './cpu-time.js'
+import { drive, type Load, type Traffic } from './load/generator.js'
+
+export interface Scenario extends Traffic {
+  readonly name: string
+  readonly label: string
+}
+
+export const scenarios: readonly Scenario[] = [
+  { name: 'get', label: 'GET, 128 B answered, 50 connections', method: 'GET', bodyBytes: 0, connections: 50 },
+  {
+    name: 'post',
+    label: 'POST of 1 KiB, 128 B answered, 50 connections',
+    method: 'POST',
+    bodyBytes: 1024,
+    connections: 50
+  }
+]
+
+/** One candidate's turn in one round. */
+export interface Sample extends Load {
+  /** Processor time per request, µs; undefined where the system does not tell. */
+  readonly cpu: number | undefined
+  /** The part of the time that the proxy ran. Near 1 it was the proxy that was measured, and not what drives it. */
+  readonly busy: number | undefined
+  /** The part of its core's time that neither it nor the spinner had: other processes and the hypervisor. */
+  readonly disturbed: number | undefined
+}
+
+export interface Plan {
+  readonly rounds: number
+  /** Of one turn; whole. */
+  readonly seconds: number
+  /** Before the first round, whole, 0 for none: code has to be compiled and connections made. */
+  readonly warmUp: number
+}
+
+/** @returns each candidate's samples, one a round, in the order of the candidates */
+export async function measure(
+  proxies: readonly Running[],
+  scenario: Scenario,
+  plan: Plan,
+  spinner: Spinner | undefined,
+  progress: (text: string) => void
+): Promise<Sample[][]> {
+  const samples: Sample[][] = proxies.map(() => [])
+  for (const proxy of plan.warmUp > 0 ? proxies : []) {
+    progress(`${scenario.name}: warm-up of ${proxy.name}`)
+    await drive(target(proxy), scenario, plan.warmUp)
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (let turn = 0; turn < proxies.length; turn++) {
+      // Another one begins each round: who comes first after whom must not matter.
+      const at = (round + turn) % proxies.length
+      const proxy = proxies[at] as Running
+      const sample = await take(proxy, scenario, plan.seconds, spinner)
+      samples[at]?.push(sample)
+      const cpu = sample.cpu === undefined ? '' : `${sample.cpu.toFixed(1)} µs, `
+      progress(
+        `${scenario.name}: round ${round + 1} of ${plan.rounds}: ${proxy.name} ${cpu}${Math.round(sample.requests / sample.seconds)}/s`
+      )
+    }
+  }
+  return samples
+}
+
+async function take(
+  proxy: Running,
+  traffic: Traffic,
+  seconds: number,
+  spinner: Spinner | undefined
+): Promise<Sample> {
+  const before = now(proxy, spinner)
+  const load = await drive(target(proxy), traffic, seconds)
+  const after = now(proxy, spinner)
+  const elapsed = (after.at - before.at) / 1000
+  const used = difference(after.used, before.used)
+  const spun = difference(after.spun, before.spun)
+  return {
+    ...load,
+    cpu: used === undefined ? undefined : (used / load.requests) * 1e6,
+    busy: used === undefined ? undefined : used / load.seconds,
+    disturbed: used === undefined || spun === undefined ? undefined : Math.max(0, 1 - (used + spun) / elapsed)
+  }
+}
+
+function now(proxy: Running, spinner: Spinner | undefined) {
+  return {
+    at: performance.now(),
+    used: cpuSeconds(proxy.pid),
+    spun: spinner === undefined ? undefined : cpuSeconds(spinner.pid)
+  }
+}
+
+function difference(after: number | undefined, before: number | undefined): number | undefined {
+  return after === undefined || before === undefined ? undefined : after - before
+}
+
+/** As many segments and as much of a query as a small request has. */
+function target(proxy: Running): string {
+  return `${proxy.urls.get('inbound')}/orders/1?full=1`
+}

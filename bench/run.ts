@@ -1,0 +1,179 @@
+// `npm run bench`: the comparison, or with `profile NAME` where one candidate's time goes. README.md has the options.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BASELINE, type Candidate, candidates, enter, type Stage, setStage } from './candidates.js'
+import type { Running } from './children.js'
+import { type Cores, spin, takeCores } from './cores.js'
+import { measureEventLoop } from './event-loop/measure.js'
+import { generator } from './load/generator.js'
+import { describeMachine, root } from './machine.js'
+import { profile } from './profile/profile.js'
+import { failures, type Row, ratios, table } from './report.js'
+import { measure, type Plan, type Scenario, scenarios } from './rounds.js'
+
+interface Settings extends Plan {
+  readonly eventLoop: { readonly rounds: number; readonly seconds: number }
+}
+
+const FULL: Settings = { rounds: 7, seconds: 4, warmUp: 3, eventLoop: { rounds: 3, seconds: 6 } }
+/** To see that everything still runs; its figures mean little. */
+const SMOKE: Settings = { rounds: 1, seconds: 1, warmUp: 0, eventLoop: { rounds: 1, seconds: 2 } }
+const SMOKE_CANDIDATES = [BASELINE, 'none', 'five']
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    smoke: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    scenario: { type: 'string' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    dist: { type: 'string', default: join(root, 'dist') },
+    against: { type: 'string' },
+    'no-event-loop': { type: 'boolean', default: false }
+  }
+})
+
+const say = (text: string) => process.stderr.write(`${text}\n`)
+
+try {
+  await main()
+} catch (error) {
+  say(`bench: ${(error as Error).message}`)
+  process.exit(1)
+}
+// Spinners and the upstream end with it.
+process.exit()
+
+async function main(): Promise<void> {
+  const build = options.dist
+  if (!existsSync(join(build, 'plugins/bin.js')))
+    throw new Error(`${build} holds no build: run npm run build`)
+  const all = candidates(build, options.against)
+  const wantedScenarios = choose(scenarios, options.scenario?.split(','), 'scenario')
+  const cores = takeCores()
+  const stage = await setStage(cores)
+  const spinners = spin(cores)
+  const [mode, name] = positionals
+  if (mode === 'profile') {
+    const [candidate] = choose(all, [name ?? 'none'], 'candidate')
+    const [scenario] = wantedScenarios
+    const seconds = count('seconds', 5)
+    console.log(await profile(candidate as Candidate, stage, scenario as Scenario, seconds))
+    return
+  }
+  if (mode !== undefined) throw new Error(`${mode} is no mode: nothing, or profile NAME`)
+
+  const only = options.only?.split(',') ?? (options.smoke ? SMOKE_CANDIDATES : undefined)
+  const chosen = choose(all, only, 'candidate')
+  const defaults = options.smoke ? SMOKE : FULL
+  const plan = {
+    ...defaults,
+    rounds: count('rounds', defaults.rounds),
+    seconds: count('seconds', defaults.seconds)
+  }
+  const sections: string[] = []
+  let failed = 0
+  say(`starting ${chosen.length} proxies`)
+  const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
+  for (const scenario of wantedScenarios) {
+    const spinner = spinners.find(({ core }) => core === cores?.proxy)
+    const samples = await measure(proxies, scenario, plan, spinner, say)
+    const rows = chosen.map(({ name, label }, at) => ({ name, label, samples: samples[at] ?? [] }))
+    failed += failures(rows)
+    const baseline = rows.find((row) => row.name === BASELINE)
+    sections.push(`### ${scenario.label}`, table(rows, baseline), ...targets(scenario, rows, baseline))
+  }
+  await Promise.all(proxies.map((proxy: Running) => proxy.stop()))
+  if (!options['no-event-loop']) {
+    const result = await measureEventLoop(stage, build, plan.eventLoop, say)
+    failed += result.failed
+    sections.push(
+      '### What a route feels of the heavy work on another',
+      result.table,
+      target('p99 beside worker tasks, times its idle', result.ratio, result.ratio <= 2, 'at most 2')
+    )
+  }
+  const text = [circumstances(plan, cores, stage, spinners.length > 0), ...sections].join('\n\n')
+  console.log(`\n${text}`)
+  if (options.write) write(text)
+  if (failed > 0) {
+    say(`bench: ${failed} requests failed`)
+    process.exitCode = 1
+  }
+}
+
+/** What ours has to reach. */
+function targets(scenario: Scenario, rows: readonly Row[], baseline: Row | undefined): string[] {
+  if (scenario.name !== 'get' || baseline === undefined) return []
+  const wanted = [
+    { name: 'none', throughput: 1.4 },
+    { name: 'five', throughput: 1.1 }
+  ]
+  return wanted.flatMap(({ name, throughput }) => {
+    const row = rows.find((one) => one.name === name)
+    if (row === undefined) return []
+    const reached = ratios(row, baseline).throughput.median
+    return [
+      target(
+        `throughput of ${row.label}, times bare`,
+        reached,
+        reached >= throughput,
+        `at least ${throughput}`
+      )
+    ]
+  })
+}
+
+function target(what: string, reached: number, met: boolean, wanted: string): string {
+  return `${what}: ${reached.toFixed(2)}, ${wanted}: **${met ? 'met' : 'missed'}**`
+}
+
+function circumstances(plan: Plan, cores: Cores | undefined, _stage: Stage, spinning: boolean): string {
+  const where =
+    cores === undefined
+      ? 'nothing is pinned to a core'
+      : `the proxies on core ${cores.proxy}, the service and ${generator} on core ${cores.load}`
+  const kept = spinning ? 'a spinner at idle priority on each' : 'no spinners'
+  return [
+    ...describeMachine(),
+    `${plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns; ${where}; ${kept}`
+  ]
+    .map((line) => `- ${line}`)
+    .join('\n')
+}
+
+const BEGIN = '<!-- latest: written by npm run bench -- --write -->'
+const END = '<!-- end of latest -->'
+
+function write(text: string): void {
+  const file = join(root, 'bench/README.md')
+  const [before, rest] = readFileSync(file, 'utf8').split(BEGIN)
+  const after = rest?.split(END)[1]
+  if (before === undefined || after === undefined)
+    throw new Error('README.md has lost the marks of its latest')
+  writeFileSync(file, `${before}${BEGIN}\n\n${text}\n\n${END}${after}`)
+}
+
+function choose<T extends { readonly name: string }>(
+  from: readonly T[],
+  names: readonly string[] | undefined,
+  what: string
+): readonly T[] {
+  if (names === undefined) return from
+  return names.map((name) => {
+    const found = from.find((one) => one.name === name)
+    if (found === undefined) throw new Error(`no ${what} ${name}: ${from.map((one) => one.name).join(', ')}`)
+    return found
+  })
+}
+
+function count(option: 'rounds' | 'seconds', otherwise: number): number {
+  const text = options[option]
+  if (text === undefined) return otherwise
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} is a whole number, not ${text}`)
+  return value
+}
