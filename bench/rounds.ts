@@ -49,7 +49,8 @@ export async function measure(
   const samples: Sample[][] = proxies.map(() => [])
   for (const proxy of plan.warmUp > 0 ? proxies : []) {
     progress(`${scenario.name}: warm-up of ${proxy.name}`)
-    await drive(target(proxy), scenario, plan.warmUp)
+    const { failed } = await drive(target(proxy), scenario, plan.warmUp)
+    if (failed > 0) throw new Error(`${proxy.name}: ${failed} requests failed while it warmed up`)
   }
   for (let round = 0; round < plan.rounds; round++) {
     for (let turn = 0; turn < proxies.length; turn++) {

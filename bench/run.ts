@@ -3,7 +3,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BASELINE, type Candidate, candidates, enter, type Stage, setStage } from './candidates.js'
-import type { Running } from './children.js'
 import { type Cores, spin, takeCores } from './cores.js'
 import { measureEventLoop } from './event-loop/measure.js'
 import { generator } from './load/generator.js'
@@ -48,6 +47,7 @@ try {
 process.exit()
 
 async function main(): Promise<void> {
+  if (options.smoke && options.write) throw new Error('a smoke run measures too little to be written down')
   const build = options.dist
   if (!existsSync(join(build, 'plugins/bin.js')))
     throw new Error(`${build} holds no build: run npm run build`)
@@ -84,19 +84,20 @@ async function main(): Promise<void> {
     const rows = chosen.map(({ name, label }, at) => ({ name, label, samples: samples[at] ?? [] }))
     failed += failures(rows)
     const baseline = rows.find((row) => row.name === BASELINE)
-    sections.push(`### ${scenario.label}`, table(rows, baseline), ...targets(scenario, rows, baseline))
+    sections.push(`### ${scenario.label}`, table(rows, baseline))
+    if (!options.smoke) sections.push(...targets(scenario, rows, baseline))
   }
-  await Promise.all(proxies.map((proxy: Running) => proxy.stop()))
+  await Promise.all(proxies.map((proxy) => proxy.stop()))
   if (!options['no-event-loop']) {
     const result = await measureEventLoop(stage, build, plan.eventLoop, say)
     failed += result.failed
-    sections.push(
-      '### What a route feels of the heavy work on another',
-      result.table,
-      target('p99 beside worker tasks, times its idle', result.ratio, result.ratio <= 2, 'at most 2')
-    )
+    sections.push('### What a route feels of the heavy work on another', result.table)
+    if (!options.smoke)
+      sections.push(
+        target('p99 beside worker tasks, times its idle', result.ratio, result.ratio <= 2, 'at most 2')
+      )
   }
-  const text = [circumstances(plan, cores, stage, spinners.length > 0), ...sections].join('\n\n')
+  const text = [circumstances(plan, cores, spinners.length > 0), ...sections].join('\n\n')
   console.log(`\n${text}`)
   if (options.write) write(text)
   if (failed > 0) {
@@ -131,7 +132,7 @@ function target(what: string, reached: number, met: boolean, wanted: string): st
   return `${what}: ${reached.toFixed(2)}, ${wanted}: **${met ? 'met' : 'missed'}**`
 }
 
-function circumstances(plan: Plan, cores: Cores | undefined, _stage: Stage, spinning: boolean): string {
+function circumstances(plan: Plan, cores: Cores | undefined, spinning: boolean): string {
   const where =
     cores === undefined
       ? 'nothing is pinned to a core'

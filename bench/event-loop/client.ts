@@ -47,7 +47,7 @@ function ask(url: string, agent: Agent, answers: Answers): Promise<void> {
       answers.failed++
       resolve()
     }
-    request(url, { agent, timeout: 30_000 }, (response) => {
+    request(url, { agent, timeout: 60_000 }, (response) => {
       response.resume()
       response.once('error', failed)
       response.once('end', () => {

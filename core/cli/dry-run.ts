@@ -1,3 +1,4 @@
+import { SERVICE_HOOKS } from '../hooks/names.js'
 import type {
   CounterCell,
   GaugeCell,
@@ -11,8 +12,6 @@ import type { HookName } from '../hooks/types.js'
 
 /** ms that a `setup` gets to say its hooks. */
 const PATIENCE = 1000
-
-const SERVICE_HOOKS: ReadonlySet<string> = new Set(['candidates', 'pick', 'attempt', 'outcome', 'settled'])
 
 /**
  * The hooks a plugin runs in, which only its `setup` knows: it is run with a context in which nothing happens. Timers

@@ -1,4 +1,4 @@
-import type { HookName } from '../hooks/types.js'
+import { HOOK_NAMES } from '../hooks/names.js'
 import type { Host } from '../host.js'
 import type { Explanation, Proxy } from '../server/types.js'
 import { UsageError } from './failure.js'
@@ -12,19 +12,6 @@ export interface ExplainOptions {
   listener?: string
   json?: true
 }
-
-/** In the order an exchange passes through them. */
-const HOOKS: readonly HookName[] = [
-  'request',
-  'candidates',
-  'pick',
-  'attempt',
-  'outcome',
-  'settled',
-  'response',
-  'error',
-  'finish'
-]
 
 /** `outrigger explain`: builds the proxy without binding anything, asks it, and lets it go. */
 export async function explain(host: Host, options: ExplainOptions): Promise<string> {
@@ -96,7 +83,7 @@ export function formatExplanation({ request, route, service, why, others, hooks 
       )
     )
   }
-  const run = HOOKS.filter((hook) => (hooks[hook]?.length ?? 0) > 0)
+  const run = HOOK_NAMES.filter((hook) => (hooks[hook]?.length ?? 0) > 0)
   const order = run.map((hook) => `${hook.padEnd(10)}  ${hooks[hook]?.join(' -> ')}`)
   lines.push('', ...row('hooks', order.length > 0 ? order : ['no plugin runs on it']))
   return lines.join('\n')

@@ -17,6 +17,7 @@ import {
 import type { Location, Point, SourceDocument } from './document.js'
 import { formatPath, type Path } from './path.js'
 import type { Problem } from './problem.js'
+import { tooDeepAt } from './yaml-depth.js'
 
 /** Above this an alias within aliases is taken for an attack: a few lines can stand for gigabytes. */
 const MAX_ALIASES = 100
@@ -39,6 +40,13 @@ export function readYaml(text: string, name: string): Read {
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${name}:${line}:${col}`
+  }
+  const deep = tooDeepAt(guarded)
+  if (deep !== undefined) {
+    const { line, col } = positionOf(text, deep)
+    return unusable([
+      { at: `${name}:${line}:${col}`, path: '', message: 'nests deeper than a configuration does' }
+    ])
   }
   let parsed: Document.Parsed
   try {
@@ -119,6 +127,12 @@ function wording(error: YAMLError, text: string): string {
 function keyAt(text: string, offset: number): string {
   const [, quoted, plain] = /^(?:["']([^"'\n]*)["']|([^:\n]*))/.exec(text.slice(offset)) ?? []
   return (quoted ?? plain ?? '').trim()
+}
+
+/** For what is found before the parser has counted lines. */
+function positionOf(text: string, offset: number): { line: number; col: number } {
+  const before = text.slice(0, offset).split('\n')
+  return { line: before.length, col: (before.at(-1) as string).length + 1 }
 }
 
 /** Aliases to nothing, and those that stand within what they stand for. */

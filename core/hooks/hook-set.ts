@@ -2,7 +2,7 @@ import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWater
 import type { ProxyError } from '../errors.js'
 import type { Reply } from './decisions.js'
 import type { PluginInstance } from './instance.js'
-import { tapAsync, tapCandidates, tapOutcome, tapPick, tapSync } from './tap.js'
+import { tapAsync, tapCandidates, tapPick, tapSync } from './tap.js'
 import type { Attempt, Endpoint, Exchange, HookName, ProxyResponse, Result } from './types.js'
 
 /** Hooks of the exchange. One that no plugin taps is undefined, so that it costs a comparison and no call. */
@@ -112,7 +112,7 @@ export function compileAttemptHooks(
       outer,
       service,
       () => new AsyncSeriesHook<[Attempt, Exchange]>(['subject', 'exchange']),
-      tapOutcome
+      tapAsync
     ),
     settled: compile(
       'settled',

@@ -3,26 +3,28 @@ import { Deadline } from './deadlines.js'
 import { Reply, Retry } from './decisions.js'
 import { applies, type PluginInstance, pluginError, pluginTimeout, type Running } from './instance.js'
 import type { HistogramCell } from './plugin.js'
-import type { Attempt, Endpoint, Exchange, HookName } from './types.js'
+import type { Endpoint, Exchange, HookName } from './types.js'
 
 type Callback = (error?: Error | null, result?: Reply) => void
 // biome-ignore lint/suspicious/noExplicitAny: each hook's own types are checked where its functions are declared
 type Hook = any
+type AsyncHook = AsyncSeriesBailHook<Hook, Reply> | AsyncSeriesHook<Hook>
+/** An attempt, as the outcomes of all plugins write to it. */
+type RetryKeeper = { retry?: Retry | undefined }
 
 /**
  * A hook function that may answer at once or through a promise. At once, it allocates nothing: the chain goes on in
  * the same call. tapable itself would let an `async` function under a plain tap end the chain with its promise.
+ * Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt.
  */
-export function tapAsync(
-  hook: AsyncSeriesBailHook<Hook, Reply>,
-  name: HookName,
-  instance: PluginInstance
-): void {
+export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {
   const duration = instance.duration(name)
+  const keepsRetry = name === 'outcome'
   hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
     const running = exchange as Running
     if (!applies(instance, running)) return callback()
     running.caller = instance
+    const attempt = keepsRetry ? (subject as RetryKeeper) : undefined
     const startedAt = instance.now()
     let result: unknown
     try {
@@ -32,39 +34,12 @@ export function tapAsync(
       return fail(instance, name, cause, exchange, callback)
     }
     if (isThenable(result)) {
-      new Wait(instance, name, running, startedAt, callback).on(result)
+      new Wait(instance, name, running, startedAt, callback, attempt).on(result)
       return
     }
     duration.observe((instance.now() - startedAt) / 1000)
-    finishCall(instance, name, result, exchange, callback)
+    finishCall(instance, name, result, exchange, callback, attempt)
   })
-}
-
-/** As `tapAsync`, but every plugin's function runs; the first Retry is kept on the attempt. */
-export function tapOutcome(hook: AsyncSeriesHook<Hook>, name: HookName, instance: PluginInstance): void {
-  const duration = instance.duration(name)
-  hook.tapAsync(
-    instance.name,
-    (attempt: Attempt & { retry?: Retry | undefined }, exchange: Exchange, callback: Callback) => {
-      const running = exchange as Running
-      if (!applies(instance, running)) return callback()
-      running.caller = instance
-      const startedAt = instance.now()
-      let result: unknown
-      try {
-        result = instance.hooks.outcome?.(attempt, exchange)
-      } catch (cause) {
-        duration.observe((instance.now() - startedAt) / 1000)
-        return fail(instance, name, cause, exchange, callback)
-      }
-      if (isThenable(result)) {
-        new Wait(instance, name, running, startedAt, callback, attempt).on(result)
-        return
-      }
-      duration.observe((instance.now() - startedAt) / 1000)
-      finishCall(instance, name, result, exchange, callback, attempt)
-    }
-  )
 }
 
 export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, instance: PluginInstance): void {
@@ -163,7 +138,7 @@ function finishCall(
   result: unknown,
   exchange: Exchange,
   callback: Callback,
-  attempt?: { retry?: Retry | undefined }
+  attempt?: RetryKeeper | undefined
 ): void {
   if (result === undefined || result === null) return callback()
   if (attempt !== undefined) {
@@ -221,7 +196,7 @@ class Wait extends Deadline {
   readonly #exchange: Running
   readonly #startedAt: number
   readonly #callback: Callback
-  readonly #attempt: { retry?: Retry | undefined } | undefined
+  readonly #attempt: RetryKeeper | undefined
   #settled = false
   #left: number
   #watchedAt: number
@@ -232,7 +207,7 @@ class Wait extends Deadline {
     exchange: Running,
     startedAt: number,
     callback: Callback,
-    attempt?: { retry?: Retry | undefined }
+    attempt?: RetryKeeper | undefined
   ) {
     super()
     this.#instance = instance

@@ -2,6 +2,7 @@ import type { PluginUse } from '../config/types.js'
 import type { Clock } from '../hooks/clock.js'
 import type { Deadlines } from '../hooks/deadlines.js'
 import type { PluginInstance } from '../hooks/instance.js'
+import { HOOK_NAMES, SERVICE_HOOKS } from '../hooks/names.js'
 import type {
   AnyFunction,
   CounterCell,
@@ -16,25 +17,10 @@ import type {
   ServiceHandle,
   WorkerOptions
 } from '../hooks/plugin.js'
-import type { BodyDeclaration, HookName, PluginHooks } from '../hooks/types.js'
+import type { BodyDeclaration, PluginHooks } from '../hooks/types.js'
 import { compileWhen } from '../route/condition.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { StartError } from './start-error.js'
-
-export const HOOK_NAMES: readonly HookName[] = [
-  'request',
-  'candidates',
-  'pick',
-  'attempt',
-  'outcome',
-  'settled',
-  'response',
-  'error',
-  'finish'
-]
-
-/** Hooks that a service's plugins are asked in. */
-const SERVICE_HOOKS: ReadonlySet<HookName> = new Set(['candidates', 'pick', 'attempt', 'outcome', 'settled'])
 
 /** A setup that takes longer than this has stopped, in ms. */
 const SETUP_TIMEOUT = 30_000

@@ -58,8 +58,8 @@ function quoteJson(value: string): string {
   })
 }
 
-/** Columns that have their place in the combined part of a line; the others follow as `name=value`. */
-const COMBINED = new Set([
+/** Values that have their place in the combined part of a line, by that place; the others follow as `name=value`. */
+const COMBINED = [
   'client',
   'identity',
   'time',
@@ -71,32 +71,34 @@ const COMBINED = new Set([
   'bytesOut',
   'header:referer',
   'userAgent'
-])
+]
 
 /** nginx's `combined`, which log tools know, then every other field as `name=value`. A value that is not there is `-`. */
 export function textFormatter(columns: readonly Column[]): Formatter {
-  const names = columns.map(({ name }) => (name.toLowerCase() === 'header:referer' ? 'header:referer' : name))
+  const names = columns.map(({ name }) => (/^header:referer$/i.test(name) ? 'header:referer' : name))
+  const places = names.map((name) => COMBINED.indexOf(name))
   return ({ lines, text, lengths, numbers }) => {
+    const escape = UNSAFE_IN_JSON.test(text) ? escapeText : asItIs
+    const values = new Array<string>(COMBINED.length).fill('')
     let out = ''
     let character = 0
     let t = 0
     let n = 0
-    const values: Record<string, string | undefined> = {}
     for (let line = 0; line < lines; line++) {
       let rest = ''
       for (let i = 0; i < columns.length; i++) {
-        const name = names[i] as string
-        let value: string | undefined
+        let value = ''
         if (columns[i]?.type === 'number') {
           const number = numbers[n++] as number
-          if (!Number.isNaN(number)) value = name === 'time' ? commonTime(number) : rounded(number)
+          if (!Number.isNaN(number)) value = names[i] === 'time' ? commonTime(number) : rounded(number)
         } else {
           const length = lengths[t++] as number
-          if (length !== ABSENT) value = escapeText(text.slice(character, (character += length)))
+          if (length !== ABSENT) value = escape(text.slice(character, (character += length)))
         }
-        if (COMBINED.has(name)) values[name] = value
-        else if (value !== undefined)
-          rest += value.includes(' ') ? ` ${name}="${value}"` : ` ${name}=${value}`
+        const place = places[i] as number
+        if (place !== -1) values[place] = value
+        else if (value !== '')
+          rest += value.includes(' ') ? ` ${names[i]}="${value}"` : ` ${names[i]}=${value}`
       }
       out += `${combined(values)}${rest}\n`
     }
@@ -104,11 +106,21 @@ export function textFormatter(columns: readonly Column[]): Formatter {
   }
 }
 
-function combined(values: Readonly<Record<string, string | undefined>>): string {
-  const word = (name: string) => values[name]?.replaceAll(' ', '\\x20') ?? '-'
-  const request = `${word('method')} ${word('path')}${values.query ?? ''} HTTP/${values.httpVersion ?? '-'}`
-  const heading = `${word('client')} - ${word('identity')} [${values.time ?? '-'}] "${request}"`
-  return `${heading} ${word('status')} ${word('bytesOut')} "${values['header:referer'] ?? '-'}" "${values.userAgent ?? '-'}"`
+function combined(values: readonly string[]): string {
+  const [client, identity, time, method, path, query, version, status, bytesOut, referer, userAgent] = values
+  const request = `${word(method)} ${word(path)}${query} HTTP/${version || '-'}`
+  const heading = `${word(client)} - ${word(identity)} [${time || '-'}] "${request}" ${word(status)} ${word(bytesOut)}`
+  return `${heading} "${referer || '-'}" "${userAgent || '-'}"`
+}
+
+/** A space would make two values of one. */
+function word(value: string | undefined): string {
+  if (value === undefined || value === '') return '-'
+  return value.includes(' ') ? value.replaceAll(' ', '\\x20') : value
+}
+
+function asItIs(value: string): string {
+  return value
 }
 
 /** As nginx does: what would end a value or a line is written `\xHH`. */

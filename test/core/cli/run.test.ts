@@ -164,9 +164,6 @@ t.test('what is wrong is one message and an exit code', async (t) => {
   t.notMatch(refused.err, /\n\s+at /, 'no stack')
   t.equal(refused.out, '', 'nothing was ready')
   t.match((await finish(t, ['run', '--verbose'], { cwd })).err, /\n\s+at /, 'a stack when asked for')
-  t.equal((await finish(t, ['run', '--wait-for', 'localhost:80'], { cwd })).code, 1)
-  t.equal((await finish(t, ['run', '--wait-for', 'nonsense', '--', 'true'], { cwd })).code, 1)
-  t.equal((await finish(t, ['run', 'sidecar.yaml', '--'], { cwd })).code, 1)
 })
 
 t.test('an error that nobody catches in a plugin is told with its file, and the proxy goes on', async (t) => {

@@ -341,7 +341,8 @@ t.test('a file that is not there, or is no configuration', async (t) => {
     'none.ts': 'export const a = 1\n',
     'throws.ts': `const a: number = 1\nthrow new Error('boom ' + a)\n`,
     'plugin.ts': `import { definePlugin } from 'outrigger'\nexport default definePlugin({ name: 'mine', setup() {} })\n`,
-    'deep.yaml': '['.repeat(10_000)
+    'deep.yaml': `a: 1\nb: ${'['.repeat(100_000)}`,
+    'dashes.yaml': '- '.repeat(100_000)
   })
   const read = async (name: string) =>
     (await problems(join(dir, name))).map((line) => line.replace(`${join(dir, name)}: `, ''))
@@ -357,6 +358,9 @@ t.test('a file that is not there, or is no configuration', async (t) => {
   ])
   t.same(await problems(join(dir, 'throws.ts')), [`${join(dir, 'throws.ts')}:2: boom 1`])
   t.same(await read('plugin.ts'), ['is a plugin, "mine", and no configuration'])
-  t.match(await read('deep.yaml'), [/cannot be read as YAML|Flow sequence|Maximum call stack/])
+  t.same(await problems(join(dir, 'deep.yaml')), [
+    `${join(dir, 'deep.yaml')}:2:68: nests deeper than a configuration does`
+  ])
+  t.match(await problems(join(dir, 'dashes.yaml')), [/:1:129: nests deeper than a configuration does$/])
   t.same(await problems([]), ['the configuration is an empty list, and no object'])
 })

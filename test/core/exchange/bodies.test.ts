@@ -1,0 +1,416 @@
+// Bodies as plugins handle them: declared, bounded, read, replaced and transformed on both sides.
+import { Readable, Transform } from 'node:stream'
+import t from 'tap'
+import { definePlugin, type PluginHooks, Retry } from '../../../core/index.js'
+import { runPlugin } from '../../../core/testing/index.js'
+import { TestPipeline } from '../../support/pipeline.js'
+
+type Mode = 'buffer' | 'stream'
+
+function plugin(name: string, body: { request?: Mode; response?: Mode; maxBytes?: number }, hooks: PluginHooks) {
+  return definePlugin({ name, body, setup: () => hooks })
+}
+
+const upper = () =>
+  new Transform({
+    transform(chunk, _encoding, callback) {
+      callback(null, String(chunk).toUpperCase())
+    }
+  })
+
+t.test('an undeclared access fails that plugin, and the log says what to declare', async (t) => {
+  const cases: Record<string, PluginHooks> = {
+    'request bytes': { request: async ({ request }) => void (await request.body.bytes()) },
+    'request text': { request: async ({ request }) => void (await request.body.text()) },
+    'request stream': { request: ({ request }) => void request.body.stream() },
+    'request replace': { request: ({ request }) => request.body.replace('x') },
+    'response json': { response: async ({ body }) => void (await body.json()) },
+    'response stream': { response: ({ body }) => void body.stream() },
+    'response replace': { response: ({ body }) => body.replace('x') }
+  }
+  for (const [what, hooks] of Object.entries(cases)) {
+    const run = runPlugin(definePlugin({ name: 'nosy', setup: () => hooks }))
+    const { status, error, log, body } = await run.request({ body: 'secret' })
+    t.equal(status, 500, what)
+    t.equal(error, 'PLUGIN_FAILED', what)
+    const failure = log.find(({ level }) => level === 'error')
+    t.match(String(failure?.fields.err), /nosy touches the (request|response) body: it must declare/, what)
+    t.notMatch(body, /declare|nosy/, `${what}: nothing of it reaches the client`)
+    await run.close()
+  }
+})
+
+t.test('the wrong kind of declaration is none', async (t) => {
+  const run = runPlugin(
+    plugin('wrong', { request: 'stream' }, { request: async ({ request }) => void (await request.body.bytes()) })
+  )
+  const { error, log } = await run.request({ body: 'x' })
+  t.equal(error, 'PLUGIN_FAILED')
+  t.match(String(log.at(-1)?.fields.err), /request: 'buffer'/)
+  await run.close()
+})
+
+t.test('bytes, text and json on the request side; the upstream gets the same bytes', async (t) => {
+  const seen: unknown[] = []
+  const run = runPlugin(
+    plugin('reader', { request: 'buffer' }, {
+      async request({ request }) {
+        seen.push((await request.body.bytes()).length, await request.body.text(), await request.body.json())
+        seen.push(request.body.length)
+      }
+    })
+  )
+  const { status } = await run.request({ body: { a: 1 } })
+  t.equal(status, 200)
+  t.same(seen, [7, '{"a":1}', { a: 1 }, 7])
+  t.equal(run.seen[0]?.body.toString(), '{"a":1}')
+  await run.close()
+})
+
+t.test('bytes() called side by side by one plugin', async (t) => {
+  const got: unknown[] = []
+  const pieces = [Buffer.from('ab'), Buffer.from('cd')]
+  const request = runPlugin(
+    plugin('twice', { request: 'buffer' }, {
+      async request({ request }) {
+        got.push(...(await Promise.all([request.body.text(), request.body.text()])))
+      }
+    })
+  )
+  t.equal((await request.request({ body: pieces })).status, 200)
+  t.same(got, ['abcd', 'abcd'])
+  await request.close()
+  got.length = 0
+  const response = runPlugin(
+    plugin('twice', { response: 'buffer' }, {
+      async response({ body }) {
+        got.push(...(await Promise.all([body.text(), body.text()])))
+      }
+    })
+  )
+  t.equal((await response.request()).body, 'ok')
+  t.same(got, ['ok', 'ok'])
+  await response.close()
+})
+
+t.test('two plugins read and replace one request body', async (t) => {
+  const first = plugin('first', { request: 'buffer' }, {
+    async request({ request }) {
+      request.body.replace(`${await request.body.text()}-one`)
+    }
+  })
+  const second = plugin('second', { request: 'buffer' }, {
+    async request({ request }) {
+      request.body.replace(`${await request.body.text()}-two`)
+    }
+  })
+  const run = runPlugin(first, {}, { after: [second] })
+  await run.request({ body: 'body' })
+  t.equal(run.seen[0]?.body.toString(), 'body-one-two')
+  t.equal(run.seen[0]?.headers.get('content-length'), '12')
+  await run.close()
+})
+
+t.test('two plugins read and replace one response body, the first listed last', async (t) => {
+  const named = (name: string) =>
+    plugin(name, { response: 'buffer' }, {
+      async response({ body }) {
+        body.replace(`${await body.text()}-${name}`)
+      }
+    })
+  const run = runPlugin(named('outer'), {}, { after: [named('inner')] })
+  const { body, headers } = await run.request()
+  t.equal(body, 'ok-inner-outer')
+  t.same(headers.getAll('content-length'), ['14'])
+  await run.close()
+})
+
+t.test('a plugin reads the response while others hear of the attempt', async (t) => {
+  const settled = definePlugin({ name: 'listens', setup: () => ({ settled: () => {} }) })
+  const rewriter = plugin('rewriter', { response: 'buffer' }, {
+    async response({ body }) {
+      body.replace((await body.text()).toUpperCase())
+    }
+  })
+  for (const order of [{ before: [settled] }, { after: [settled] }]) {
+    const run = runPlugin(rewriter, {}, order)
+    const { status, body } = await run.request()
+    t.equal(status, 200)
+    t.equal(body, 'OK')
+    await run.close()
+  }
+})
+
+t.test('replace() on the request side: a string, bytes, a Readable, nothing', async (t) => {
+  const cases: [string, string | Uint8Array | (() => Readable), string, string | undefined][] = [
+    ['a string', 'é', 'é', '2'],
+    ['bytes', Buffer.from('abc'), 'abc', '3'],
+    ['a part of a larger buffer', Buffer.from('abcdef').subarray(2, 4), 'cd', '2'],
+    ['empty', '', '', '0'],
+    ['a Readable', () => Readable.from([Buffer.from('str'), Buffer.from('eam')]), 'stream', undefined]
+  ]
+  for (const [what, given, wanted, length] of cases) {
+    for (const sent of [{ body: 'a longer body than that' }, { method: 'GET' }]) {
+      const run = runPlugin(
+        plugin('replaces', { request: 'stream' }, {
+          request: ({ request }) => request.body.replace(typeof given === 'function' ? given() : given)
+        })
+      )
+      t.equal((await run.request(sent)).status, 200, what)
+      t.equal(run.seen[0]?.body.toString(), wanted, what)
+      t.equal(run.seen[0]?.headers.get('content-length'), length, what)
+      await run.close()
+    }
+  }
+})
+
+t.test('replace() on the response side: a string, bytes, a Readable', async (t) => {
+  const cases: [string, string | Uint8Array | (() => Readable), string, string | undefined][] = [
+    ['a string', 'é', 'é', '2'],
+    ['bytes', Buffer.from('abc'), 'abc', '3'],
+    ['empty', '', '', '0'],
+    ['a Readable', () => Readable.from([Buffer.from('str'), Buffer.from('eam')]), 'stream', undefined]
+  ]
+  for (const [what, given, wanted, length] of cases) {
+    const run = runPlugin(
+      plugin('replaces', { response: 'buffer' }, {
+        response: ({ body }) => body.replace(typeof given === 'function' ? given() : given)
+      })
+    )
+    const { status, body, headers } = await run.request()
+    t.equal(status, 200, what)
+    t.equal(body, wanted, what)
+    t.equal(headers.get('content-length'), length, what)
+    await run.close()
+  }
+})
+
+t.test('replace() with what is no body fails the plugin', async (t) => {
+  const run = runPlugin(
+    plugin('replaces', { request: 'buffer' }, { request: ({ request }) => request.body.replace(7 as never) })
+  )
+  t.equal((await run.request()).error, 'PLUGIN_FAILED')
+  await run.close()
+})
+
+t.test('past the budget: 413 for a request that says its length, and for one that does not', async (t) => {
+  const run = runPlugin(
+    plugin('small', { request: 'buffer', maxBytes: 8 }, {
+      request: async ({ request }) => void (await request.body.bytes())
+    })
+  )
+  for (const body of ['123456789', [Buffer.from('12345'), Buffer.from('6789')]]) {
+    const { status, error } = await run.request({ body })
+    t.equal(status, 413)
+    t.equal(error, 'BODY_TOO_LARGE')
+  }
+  t.equal((await run.request({ body: '12345678' })).status, 200, 'the budget itself fits')
+  t.equal(run.seen.length, 1, 'nothing of the others went out')
+  await run.close()
+})
+
+t.test('past the budget: 502 for a response', async (t) => {
+  const run = runPlugin(
+    plugin('small', { response: 'buffer', maxBytes: 8 }, { response: async ({ body }) => void (await body.bytes()) }),
+    {},
+    { upstream: ({ path }) => ({ body: path === '/fits' ? '12345678' : '123456789' }) }
+  )
+  const { status, error } = await run.request()
+  t.equal(status, 502)
+  t.equal(error, 'BAD_UPSTREAM_RESPONSE')
+  t.equal((await run.request({ url: '/fits' })).body, '12345678')
+  await run.close()
+})
+
+t.test('a plugin that goes on after a body past its budget: the upstream never gets a part of it', async (t) => {
+  const run = runPlugin(
+    plugin('shrugs', { request: 'buffer', maxBytes: 8 }, {
+      async request({ request }) {
+        await request.body.bytes().catch(() => {})
+      }
+    })
+  )
+  const pieces = ['12345', '67890', 'abcde'].map((piece) => Buffer.from(piece))
+  const { status } = await run.request({ body: pieces })
+  const upstream = run.seen[0]?.body.toString()
+  t.ok(upstream === undefined || upstream === '1234567890abcde', `the upstream got ${upstream}`)
+  t.equal(status, upstream === undefined ? 413 : 200)
+  await run.close()
+})
+
+t.test('stream() on the request side, through a transform, far past the replay buffer', async (t) => {
+  const run = runPlugin(
+    plugin('upper', { request: 'stream' }, {
+      request: ({ request }) => request.body.replace(request.body.stream().pipe(upper()))
+    })
+  )
+  const pieces = Array.from({ length: 40 }, () => Buffer.alloc(16 * 1024, 'a'))
+  t.equal((await run.request({ body: pieces })).status, 200)
+  t.equal(run.seen[0]?.body.length, 640 * 1024)
+  t.ok(run.seen[0]?.body.every((byte) => byte === 65))
+  await run.close()
+})
+
+t.test('stream() on the request side, taken and not replaced', async (t) => {
+  for (const size of [1, 10]) {
+    const run = runPlugin(
+      plugin('takes', { request: 'stream' }, {
+        async request({ request }) {
+          for await (const _ of request.body.stream());
+        }
+      })
+    )
+    const pieces = Array.from({ length: size }, () => Buffer.alloc(16 * 1024, 'a'))
+    const { status, error } = await run.request({ body: pieces })
+    const got = run.seen[0]?.body.length
+    t.ok(
+      (status === 200 && got === size * 16 * 1024) || (error === 'PLUGIN_FAILED' && got === undefined),
+      `${size * 16} KiB: ${status} ${error}, the upstream got ${got}`
+    )
+    await run.close()
+  }
+})
+
+t.test('stream() on the response side, through a transform', async (t) => {
+  for (const length of [5, 300_000]) {
+    const run = runPlugin(
+      plugin('upper', { response: 'stream' }, { response: ({ body }) => body.replace(body.stream().pipe(upper())) }),
+      {},
+      { upstream: () => ({ body: 'a'.repeat(length) }) }
+    )
+    const { status, body, headers, result } = await run.request()
+    t.equal(status, 200)
+    t.equal(body, 'A'.repeat(length), `${length}: it is whole`)
+    t.equal(headers.get('content-length'), undefined)
+    t.equal(result.bytesOut, length)
+    t.equal(result.code, undefined)
+    await run.close()
+  }
+})
+
+t.test('stream() on the response side by two plugins, one over the other', async (t) => {
+  const suffix = (name: string) =>
+    plugin(name, { response: 'stream' }, {
+      response({ body }) {
+        const end = new Transform({
+          transform: (chunk, _encoding, callback) => callback(null, chunk),
+          flush: (callback) => callback(null, `-${name}`)
+        })
+        body.replace(body.stream().pipe(end))
+      }
+    })
+  const run = runPlugin(suffix('outer'), {}, { after: [suffix('inner')] })
+  t.equal((await run.request()).body, 'ok-inner-outer')
+  await run.close()
+})
+
+t.test('what one plugin streams, another reads whole', async (t) => {
+  const inner = plugin('inner', { response: 'stream' }, {
+    response: ({ body }) => body.replace(body.stream().pipe(upper()))
+  })
+  const outer = plugin('outer', { response: 'buffer' }, {
+    async response({ body }) {
+      body.replace(`<${await body.text()}>`)
+    }
+  })
+  const run = runPlugin(outer, {}, { after: [inner] })
+  const { body, headers } = await run.request()
+  t.equal(body, '<OK>')
+  t.equal(headers.get('content-length'), '4')
+  await run.close()
+})
+
+t.test('stream() on the response side, taken and not replaced, is the plugin’s failure', async (t) => {
+  const run = runPlugin(plugin('takes', { response: 'stream' }, { response: ({ body }) => void body.stream() }))
+  const { status, error } = await run.request()
+  t.equal(status, 500)
+  t.equal(error, 'PLUGIN_FAILED')
+  await run.close()
+})
+
+t.test('a replaced body is replayed', async (t) => {
+  const run = runPlugin(
+    definePlugin({
+      name: 'replaces',
+      body: { request: 'buffer' },
+      setup: () => ({
+        request: ({ request }) => request.body.replace('replaced'),
+        outcome: ({ status }) => (status === 503 ? new Retry() : undefined)
+      })
+    }),
+    {},
+    { upstream: ({ index }) => ({ status: index === 0 ? 503 : 200 }) }
+  )
+  t.equal((await run.request({ body: 'original' })).status, 200)
+  t.same(
+    run.seen.map(({ body }) => body.toString()),
+    ['replaced', 'replaced']
+  )
+  await run.close()
+})
+
+t.test('a stream of a plugin’s own that breaks: 500, and the process lives', async (t) => {
+  const late = definePlugin({
+    name: 'late',
+    setup: ({ clock }) => ({ request: () => clock.sleep(50), response: () => clock.sleep(50) })
+  })
+  const broken = () =>
+    new Readable({
+      read() {
+        this.destroy(new Error('the file is gone'))
+      }
+    })
+  const eager = () => {
+    const stream = broken()
+    stream.read()
+    return stream
+  }
+  const sides: Record<string, PluginHooks> = {
+    request: { request: ({ request }) => request.body.replace(eager()) },
+    response: { response: ({ body }) => body.replace(eager()) }
+  }
+  for (const [side, hooks] of Object.entries(sides)) {
+    const run = await TestPipeline.build({
+      route:
+        side === 'request'
+          ? [plugin('breaks', { request: 'stream' }, hooks), late]
+          : [late, plugin('breaks', { response: 'stream' }, hooks)]
+    })
+    const answer = await run.request({ body: 'x' })
+    t.ok(answer.status === 500 || answer.result?.code === 'PLUGIN_FAILED', `${side}: ${answer.status}`)
+    await run.close()
+  }
+})
+
+t.test('HEAD and 304: a length of what is not sent is not held against the budget', async (t) => {
+  const run = await TestPipeline.build({
+    route: [
+      plugin('reads', { response: 'buffer', maxBytes: 100 }, { response: async ({ body }) => void (await body.bytes()) })
+    ],
+    upstream: ({ method }) =>
+      ({ status: method === 'HEAD' ? 200 : 304, headers: { 'content-length': '5000000' } })
+  })
+  for (const method of ['HEAD', 'GET']) {
+    const { status, headers } = await run.request({ method })
+    t.equal(status, method === 'HEAD' ? 200 : 304)
+    t.equal(headers.get('content-length'), '5000000', 'and stands')
+  }
+  await run.close()
+})
+
+t.test('a response past its budget whose plugin goes on still ends', async (t) => {
+  const run = await TestPipeline.build({
+    route: [
+      plugin('shrugs', { response: 'buffer', maxBytes: 8 }, {
+        async response({ body }) {
+          await body.bytes().catch(() => {})
+        }
+      })
+    ],
+    // Its length is not told, so the budget is found passed on the way.
+    upstream: () => ({ headers: { 'content-length': '0' }, body: '123456789' })
+  })
+  const { status } = await run.request()
+  t.not(status, 0, 'the client has an answer')
+  await run.close()
+})
