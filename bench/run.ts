@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BASELINE, type Candidate, candidates, enter, type Stage, setStage } from './candidates.js'
+import { BASELINE, type Candidate, candidates, enter, setStage } from './candidates.js'
 import { type Cores, spin, takeCores } from './cores.js'
 import { measureEventLoop } from './event-loop/measure.js'
 import { generator } from './load/generator.js'

@@ -237,3 +237,41 @@ export class TestPipeline {
 }
 
 export { settle }
+
+export interface BoundedRun {
+  request(sent?: SentRequest): Promise<Answer & { result: Result; log: CapturedLog['lines'] }>
+  readonly seen: FakeUpstreams['seen']
+  close(): Promise<void>
+}
+
+/** As `runPlugin`, with an end to its patience: an exchange that hangs fails its test and not the file. */
+export function runBounded(
+  plugin: Plugin,
+  _config: object = {},
+  options: Pick<PipelineSetup, 'upstream' | 'timeout'> & {
+    before?: readonly Plugin[]
+    after?: readonly Plugin[]
+  } = {}
+): BoundedRun {
+  const { before = [], after = [], ...rest } = options
+  const seen: FakeUpstreams['seen'] = []
+  const upstream = rest.upstream ?? (() => ({ body: 'ok' }))
+  const built = TestPipeline.build({
+    ...rest,
+    upstream: (request) => {
+      seen.push(request)
+      return upstream(request)
+    },
+    route: [...before, plugin, ...after]
+  })
+  return {
+    seen,
+    async request(sent) {
+      const run = await built
+      const from = run.log.lines.length
+      const answer = await run.request(sent)
+      return { ...answer, result: answer.result as Result, log: run.log.lines.slice(from) }
+    },
+    close: async () => (await built).close()
+  }
+}

@@ -7,6 +7,9 @@ import { runProgram } from '../../../core/cli/program.js'
 import { host } from '../../../plugins/host.js'
 import { finish, ready, root, start } from './binary.js'
 
+// Each of these starts processes, on machines that may be busy.
+t.setTimeout(300_000)
+
 const GOOD = `
 listeners:
   inbound: { address: 127.0.0.1:8080 }

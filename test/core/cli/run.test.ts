@@ -7,6 +7,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { finish, ready, start } from './binary.js'
 
+// Each of these starts processes, on machines that may be busy.
+t.setTimeout(300_000)
+
 const LISTENERS = `
 listeners:
   inbound: { address: 127.0.0.1:0 }

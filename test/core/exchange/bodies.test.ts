@@ -2,8 +2,7 @@
 import { Readable, Transform } from 'node:stream'
 import t from 'tap'
 import { definePlugin, type PluginHooks, Retry } from '../../../core/index.js'
-import { runPlugin } from '../../../core/testing/index.js'
-import { TestPipeline } from '../../support/pipeline.js'
+import { runBounded, TestPipeline } from '../../support/pipeline.js'
 
 type Mode = 'buffer' | 'stream'
 
@@ -29,7 +28,7 @@ t.test('an undeclared access fails that plugin, and the log says what to declare
     'response replace': { response: ({ body }) => body.replace('x') }
   }
   for (const [what, hooks] of Object.entries(cases)) {
-    const run = runPlugin(definePlugin({ name: 'nosy', setup: () => hooks }))
+    const run = runBounded(definePlugin({ name: 'nosy', setup: () => hooks }))
     const { status, error, log, body } = await run.request({ body: 'secret' })
     t.equal(status, 500, what)
     t.equal(error, 'PLUGIN_FAILED', what)
@@ -41,7 +40,7 @@ t.test('an undeclared access fails that plugin, and the log says what to declare
 })
 
 t.test('the wrong kind of declaration is none', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('wrong', { request: 'stream' }, { request: async ({ request }) => void (await request.body.bytes()) })
   )
   const { error, log } = await run.request({ body: 'x' })
@@ -52,7 +51,7 @@ t.test('the wrong kind of declaration is none', async (t) => {
 
 t.test('bytes, text and json on the request side; the upstream gets the same bytes', async (t) => {
   const seen: unknown[] = []
-  const run = runPlugin(
+  const run = runBounded(
     plugin('reader', { request: 'buffer' }, {
       async request({ request }) {
         seen.push((await request.body.bytes()).length, await request.body.text(), await request.body.json())
@@ -70,7 +69,7 @@ t.test('bytes, text and json on the request side; the upstream gets the same byt
 t.test('bytes() called side by side by one plugin', async (t) => {
   const got: unknown[] = []
   const pieces = [Buffer.from('ab'), Buffer.from('cd')]
-  const request = runPlugin(
+  const request = runBounded(
     plugin('twice', { request: 'buffer' }, {
       async request({ request }) {
         got.push(...(await Promise.all([request.body.text(), request.body.text()])))
@@ -81,7 +80,7 @@ t.test('bytes() called side by side by one plugin', async (t) => {
   t.same(got, ['abcd', 'abcd'])
   await request.close()
   got.length = 0
-  const response = runPlugin(
+  const response = runBounded(
     plugin('twice', { response: 'buffer' }, {
       async response({ body }) {
         got.push(...(await Promise.all([body.text(), body.text()])))
@@ -104,7 +103,7 @@ t.test('two plugins read and replace one request body', async (t) => {
       request.body.replace(`${await request.body.text()}-two`)
     }
   })
-  const run = runPlugin(first, {}, { after: [second] })
+  const run = runBounded(first, {}, { after: [second] })
   await run.request({ body: 'body' })
   t.equal(run.seen[0]?.body.toString(), 'body-one-two')
   t.equal(run.seen[0]?.headers.get('content-length'), '12')
@@ -118,7 +117,7 @@ t.test('two plugins read and replace one response body, the first listed last', 
         body.replace(`${await body.text()}-${name}`)
       }
     })
-  const run = runPlugin(named('outer'), {}, { after: [named('inner')] })
+  const run = runBounded(named('outer'), {}, { after: [named('inner')] })
   const { body, headers } = await run.request()
   t.equal(body, 'ok-inner-outer')
   t.same(headers.getAll('content-length'), ['14'])
@@ -133,7 +132,7 @@ t.test('a plugin reads the response while others hear of the attempt', async (t)
     }
   })
   for (const order of [{ before: [settled] }, { after: [settled] }]) {
-    const run = runPlugin(rewriter, {}, order)
+    const run = runBounded(rewriter, {}, order)
     const { status, body } = await run.request()
     t.equal(status, 200)
     t.equal(body, 'OK')
@@ -151,7 +150,7 @@ t.test('replace() on the request side: a string, bytes, a Readable, nothing', as
   ]
   for (const [what, given, wanted, length] of cases) {
     for (const sent of [{ body: 'a longer body than that' }, { method: 'GET' }]) {
-      const run = runPlugin(
+      const run = runBounded(
         plugin('replaces', { request: 'stream' }, {
           request: ({ request }) => request.body.replace(typeof given === 'function' ? given() : given)
         })
@@ -172,7 +171,7 @@ t.test('replace() on the response side: a string, bytes, a Readable', async (t) 
     ['a Readable', () => Readable.from([Buffer.from('str'), Buffer.from('eam')]), 'stream', undefined]
   ]
   for (const [what, given, wanted, length] of cases) {
-    const run = runPlugin(
+    const run = runBounded(
       plugin('replaces', { response: 'buffer' }, {
         response: ({ body }) => body.replace(typeof given === 'function' ? given() : given)
       })
@@ -186,7 +185,7 @@ t.test('replace() on the response side: a string, bytes, a Readable', async (t) 
 })
 
 t.test('replace() with what is no body fails the plugin', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('replaces', { request: 'buffer' }, { request: ({ request }) => request.body.replace(7 as never) })
   )
   t.equal((await run.request()).error, 'PLUGIN_FAILED')
@@ -194,7 +193,7 @@ t.test('replace() with what is no body fails the plugin', async (t) => {
 })
 
 t.test('past the budget: 413 for a request that says its length, and for one that does not', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('small', { request: 'buffer', maxBytes: 8 }, {
       request: async ({ request }) => void (await request.body.bytes())
     })
@@ -210,7 +209,7 @@ t.test('past the budget: 413 for a request that says its length, and for one tha
 })
 
 t.test('past the budget: 502 for a response', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('small', { response: 'buffer', maxBytes: 8 }, { response: async ({ body }) => void (await body.bytes()) }),
     {},
     { upstream: ({ path }) => ({ body: path === '/fits' ? '12345678' : '123456789' }) }
@@ -223,7 +222,7 @@ t.test('past the budget: 502 for a response', async (t) => {
 })
 
 t.test('a plugin that goes on after a body past its budget: the upstream never gets a part of it', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('shrugs', { request: 'buffer', maxBytes: 8 }, {
       async request({ request }) {
         await request.body.bytes().catch(() => {})
@@ -239,7 +238,7 @@ t.test('a plugin that goes on after a body past its budget: the upstream never g
 })
 
 t.test('stream() on the request side, through a transform, far past the replay buffer', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     plugin('upper', { request: 'stream' }, {
       request: ({ request }) => request.body.replace(request.body.stream().pipe(upper()))
     })
@@ -253,7 +252,7 @@ t.test('stream() on the request side, through a transform, far past the replay b
 
 t.test('stream() on the request side, taken and not replaced', async (t) => {
   for (const size of [1, 10]) {
-    const run = runPlugin(
+    const run = runBounded(
       plugin('takes', { request: 'stream' }, {
         async request({ request }) {
           for await (const _ of request.body.stream());
@@ -273,7 +272,7 @@ t.test('stream() on the request side, taken and not replaced', async (t) => {
 
 t.test('stream() on the response side, through a transform', async (t) => {
   for (const length of [5, 300_000]) {
-    const run = runPlugin(
+    const run = runBounded(
       plugin('upper', { response: 'stream' }, { response: ({ body }) => body.replace(body.stream().pipe(upper())) }),
       {},
       { upstream: () => ({ body: 'a'.repeat(length) }) }
@@ -299,7 +298,7 @@ t.test('stream() on the response side by two plugins, one over the other', async
         body.replace(body.stream().pipe(end))
       }
     })
-  const run = runPlugin(suffix('outer'), {}, { after: [suffix('inner')] })
+  const run = runBounded(suffix('outer'), {}, { after: [suffix('inner')] })
   t.equal((await run.request()).body, 'ok-inner-outer')
   await run.close()
 })
@@ -313,7 +312,7 @@ t.test('what one plugin streams, another reads whole', async (t) => {
       body.replace(`<${await body.text()}>`)
     }
   })
-  const run = runPlugin(outer, {}, { after: [inner] })
+  const run = runBounded(outer, {}, { after: [inner] })
   const { body, headers } = await run.request()
   t.equal(body, '<OK>')
   t.equal(headers.get('content-length'), '4')
@@ -321,7 +320,7 @@ t.test('what one plugin streams, another reads whole', async (t) => {
 })
 
 t.test('stream() on the response side, taken and not replaced, is the plugin’s failure', async (t) => {
-  const run = runPlugin(plugin('takes', { response: 'stream' }, { response: ({ body }) => void body.stream() }))
+  const run = runBounded(plugin('takes', { response: 'stream' }, { response: ({ body }) => void body.stream() }))
   const { status, error } = await run.request()
   t.equal(status, 500)
   t.equal(error, 'PLUGIN_FAILED')
@@ -329,7 +328,7 @@ t.test('stream() on the response side, taken and not replaced, is the plugin’s
 })
 
 t.test('a replaced body is replayed', async (t) => {
-  const run = runPlugin(
+  const run = runBounded(
     definePlugin({
       name: 'replaces',
       body: { request: 'buffer' },

@@ -1,7 +1,7 @@
 // What a plugin puts into a Reply or a ProxyError may be anything: it fails that exchange and nothing else.
 import t from 'tap'
 import { definePlugin, ProxyError, Reply } from '../../../core/index.js'
-import { runPlugin } from '../../../core/testing/index.js'
+import { runBounded } from '../../support/pipeline.js'
 
 const circular: Record<string, unknown> = {}
 circular.self = circular
@@ -21,7 +21,7 @@ for (const [what, reply] of Object.entries(bad)) {
         name: 'bad',
         setup: () => ({ request: how === 'sync' ? () => reply() : async () => reply() })
       })
-      const run = runPlugin(plugin)
+      const run = runBounded(plugin)
       const { status, error, result } = await run.request()
       t.equal(status, 500)
       t.equal(error, 'PLUGIN_FAILED')
@@ -40,7 +40,7 @@ t.test('a ProxyError with a status that is none: 500 PLUGIN_FAILED', async (t) =
       }
     })
   })
-  const run = runPlugin(plugin)
+  const run = runBounded(plugin)
   t.equal((await run.request()).status, 500)
   await run.close()
 })
@@ -54,7 +54,7 @@ t.test('a ProxyError with a header that HTTP does not allow: still an answer', a
       }
     })
   })
-  const run = runPlugin(plugin)
+  const run = runBounded(plugin)
   t.ok((await run.request()).status >= 429)
   await run.close()
 })
@@ -62,7 +62,7 @@ t.test('a ProxyError with a header that HTTP does not allow: still an answer', a
 t.test('a hook that returns a BigInt: 500 PLUGIN_FAILED', async (t) => {
   for (const request of [() => 10n, async () => 10n]) {
     const plugin = definePlugin({ name: 'bad', setup: () => ({ request: request as never }) })
-    const run = runPlugin(plugin)
+    const run = runBounded(plugin)
     t.equal((await run.request()).error, 'PLUGIN_FAILED')
     await run.close()
   }

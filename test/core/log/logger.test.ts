@@ -196,7 +196,7 @@ async function child(
   lines: number,
   stderr: 'pipe' | number
 ): Promise<{ out: string; err: string; code: unknown }> {
-  const file = fileURLToPath(new URL('./log-child.ts', import.meta.url))
+  const file = fileURLToPath(new URL('./fixtures/log-child.ts', import.meta.url))
   const running = spawn(process.execPath, [...process.execArgv, file, String(lines)], {
     stdio: ['ignore', 'pipe', stderr]
   })

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { thread } from '../../../plugins/logging/thread.js'
-import { ended, eventually, Listing } from './listing.js'
+import { ended, eventually, Listing } from './fixtures/listing.js'
 
 const keeper = new Listing({ destination: '/dev/null' })
 t.teardown(() => keeper.close())

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ProxyError } from '../../../core/index.js'
 import logging from '../../../plugins/logging/index.js'
-import { type Ending, ended, Listing } from './listing.js'
+import { type Ending, ended, Listing } from './fixtures/listing.js'
 
 // The thread ends with the last log; this one keeps it from starting anew, compiled anew, for each test.
 const keeper = new Listing({ destination: '/dev/null' })

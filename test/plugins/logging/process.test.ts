@@ -18,7 +18,7 @@ async function run(
   how: 'end' | 'exit' | 'throw',
   stdout: 'pipe' | number = 'pipe'
 ): Promise<{ out: string; code: unknown }> {
-  const file = fileURLToPath(new URL('./ending.ts', import.meta.url))
+  const file = fileURLToPath(new URL('./fixtures/ending.ts', import.meta.url))
   const probe = join(t.testdirName, 'probe')
   const running = spawn(
     process.execPath,
