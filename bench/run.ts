@@ -1,9 +1,9 @@
-// `npm run bench`: the comparison, or with `profile NAME` where one candidate's time goes. README.md has the options.
+// `npm run bench`: the comparison, or one part of it. README.md has the options.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BASELINE, type Candidate, candidates, enter, setStage } from './candidates.js'
-import { type Cores, spin, takeCores } from './cores.js'
+import { BASELINE, type Candidate, candidates, enter, type Stage, setStage } from './candidates.js'
+import { type Cores, type Spinner, spin, takeCores } from './cores.js'
 import { measureEventLoop } from './event-loop/measure.js'
 import { generator } from './load/generator.js'
 import { describeMachine, root } from './machine.js'
@@ -47,63 +47,77 @@ try {
 process.exit()
 
 async function main(): Promise<void> {
-  if (options.smoke && options.write) throw new Error('a smoke run measures too little to be written down')
-  const build = options.dist
+  const { dist: build, smoke, write: toBeWritten } = options
   if (!existsSync(join(build, 'plugins/bin.js')))
     throw new Error(`${build} holds no build: run npm run build`)
-  const all = candidates(build, options.against)
-  const wantedScenarios = choose(scenarios, options.scenario?.split(','), 'scenario')
-  const cores = takeCores()
-  const stage = await setStage(cores)
-  const spinners = spin(cores)
-  const [mode, name] = positionals
-  if (mode === 'profile') {
-    const [candidate] = choose(all, [name ?? 'none'], 'candidate')
-    const [scenario] = wantedScenarios
-    const seconds = count('seconds', 5)
-    console.log(await profile(candidate as Candidate, stage, scenario as Scenario, seconds))
-    return
-  }
-  if (mode !== undefined) throw new Error(`${mode} is no mode: nothing, or profile NAME`)
-
-  const only = options.only?.split(',') ?? (options.smoke ? SMOKE_CANDIDATES : undefined)
-  const chosen = choose(all, only, 'candidate')
-  const defaults = options.smoke ? SMOKE : FULL
+  const [mode = 'all', name = 'none'] = positionals
+  if (!['all', 'profile', 'event-loop'].includes(mode))
+    throw new Error(`${mode}: it is profile NAME, event-loop or nothing`)
+  if (toBeWritten && (smoke || mode !== 'all')) throw new Error('only a whole run is written down')
+  const defaults = smoke ? SMOKE : FULL
   const plan = {
     ...defaults,
     rounds: count('rounds', defaults.rounds),
     seconds: count('seconds', defaults.seconds)
   }
+  const all = candidates(build, options.against)
+  const only = options.only?.split(',') ?? (smoke ? SMOKE_CANDIDATES : undefined)
+  const chosen = choose(all, mode === 'profile' ? [name] : only, 'candidate')
+  const traffic = choose(scenarios, options.scenario?.split(','), 'scenario')
+  const cores = takeCores()
+  const stage = await setStage(cores)
+  const spinners = spin(cores)
+  if (mode === 'profile') {
+    console.log(await profile(chosen[0] as Candidate, stage, traffic[0] as Scenario, plan.seconds))
+    return
+  }
   const sections: string[] = []
   let failed = 0
-  say(`starting ${chosen.length} proxies`)
-  const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
-  for (const scenario of wantedScenarios) {
+  if (mode === 'all') {
     const spinner = spinners.find(({ core }) => core === cores?.proxy)
-    const samples = await measure(proxies, scenario, plan, spinner, say)
-    const rows = chosen.map(({ name, label }, at) => ({ name, label, samples: samples[at] ?? [] }))
-    failed += failures(rows)
-    const baseline = rows.find((row) => row.name === BASELINE)
-    sections.push(`### ${scenario.label}`, table(rows, baseline))
-    if (!options.smoke) sections.push(...targets(scenario, rows, baseline))
+    const rows = await compare(chosen, traffic, stage, plan, spinner)
+    for (const [scenario, compared] of rows) {
+      const baseline = compared.find((row) => row.name === BASELINE)
+      sections.push(`### ${scenario.label}`, table(compared, baseline))
+      if (!smoke) sections.push(...targets(scenario, compared, baseline))
+      failed += failures(compared)
+    }
   }
-  await Promise.all(proxies.map((proxy) => proxy.stop()))
   if (!options['no-event-loop']) {
     const result = await measureEventLoop(stage, build, plan.eventLoop, say)
     failed += result.failed
     sections.push('### What a route feels of the heavy work on another', result.table)
-    if (!options.smoke)
+    if (!smoke) {
       sections.push(
         target('p99 beside worker tasks, times its idle', result.ratio, result.ratio <= 2, 'at most 2')
       )
+    }
   }
   const text = [circumstances(plan, cores, spinners.length > 0), ...sections].join('\n\n')
   console.log(`\n${text}`)
-  if (options.write) write(text)
+  if (toBeWritten) write(text)
   if (failed > 0) {
     say(`bench: ${failed} requests failed`)
     process.exitCode = 1
   }
+}
+
+async function compare(
+  chosen: readonly Candidate[],
+  traffic: readonly Scenario[],
+  stage: Stage,
+  plan: Plan,
+  spinner: Spinner | undefined
+): Promise<[Scenario, Row[]][]> {
+  say(`starting ${chosen.length} proxies`)
+  const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
+  const rows: [Scenario, Row[]][] = []
+  for (const scenario of traffic) {
+    const samples = await measure(proxies, scenario, plan, spinner, say)
+    rows.push([scenario, chosen.map(({ name, label }, at) => ({ name, label, samples: samples[at] ?? [] }))])
+  }
+  await Promise.all(proxies.map((proxy) => proxy.stop()))
+  return rows
 }
 
 /** What ours has to reach. */

@@ -5,8 +5,8 @@ import { problemLines } from './failure.js'
 export interface ReloadOptions {
   reload(): Promise<void>
   log: Logger
-  /** After each, failed ones too. */
-  onDone(succeeded: boolean): void
+  /** After each, failed ones too. @param startedAt as `Date.now()` */
+  onDone(succeeded: boolean, startedAt: number): void
 }
 
 /**
@@ -39,6 +39,7 @@ export class Reloads {
   async #run(cause: string): Promise<void> {
     const { reload, log, onDone } = this.#options
     this.#running = true
+    const startedAt = Date.now()
     let succeeded = false
     try {
       await reload()
@@ -49,7 +50,7 @@ export class Reloads {
       if (error instanceof ConfigError) for (const line of problemLines(error)) log.error(line)
       else log.error({ error }, error instanceof Error ? error.message : String(error))
     }
-    onDone(succeeded)
+    onDone(succeeded, startedAt)
     this.#running = false
     const next = this.#next
     this.#next = undefined

@@ -111,6 +111,7 @@ class Session {
   ): Promise<Proxy> {
     const { failure, ignore } = failOnStrayErrors()
     const stop = this.#stop.signal
+    const since = Date.now()
     try {
       const proxy = await Promise.race([create(() => this.#stop.abort('POST /drain')), failure])
       this.#proxy = proxy
@@ -118,7 +119,7 @@ class Session {
       if (stop.aborted) return proxy
       if (options.watch) {
         const onChange = (file: string) => this.#askReload(`${file} changed`)
-        this.#watch = await FileWatch.open({ files: proxy.watched, onChange })
+        this.#watch = await FileWatch.open({ files: proxy.watched, since, onChange })
       }
       await Promise.race([proxy.start(), failure])
       if (options.command !== undefined && !stop.aborted) {
@@ -154,10 +155,10 @@ class Session {
     this.#reloads = new Reloads({
       reload: () => proxy.reload(),
       log: this.#log,
-      onDone: (succeeded) => {
+      onDone: (succeeded, startedAt) => {
         this.#follow(proxy)
         tellReady(proxy, told)
-        void this.#watch?.update(proxy.watched, !succeeded)
+        void this.#watch?.update(proxy.watched, startedAt, !succeeded)
       }
     })
     if (this.#reloadCause !== undefined) this.#reloads.request(this.#reloadCause)

@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 
 export interface WatchOptions {
   files: readonly string[]
+  /** When they began to be read, as `Date.now()`: one that changed after that has changed. */
+  since: number
   /** Called when a file has changed and lies still. */
   onChange(file: string): void
   /** ms that a change must have lain still: editors and copies write in steps. Default 100. */
@@ -32,6 +34,7 @@ export class FileWatch {
   #anySource = false
   #sourceStirred = false
   #looking = false
+  #asked = false
   #closed = false
   #updating: Promise<void> = Promise.resolve()
 
@@ -43,7 +46,7 @@ export class FileWatch {
 
   static async open(options: WatchOptions): Promise<FileWatch> {
     const opened = new FileWatch(options)
-    await opened.update(options.files)
+    await opened.update(options.files, options.since)
     return opened
   }
 
@@ -51,13 +54,14 @@ export class FileWatch {
    * Watches these instead. One that was watched before keeps what is known of it, so that a change made during a
    * reload is not lost.
    *
+   * @param since when they began to be read, as `Date.now()`
    * @param anySource whether a stir of any source file in these folders is a change: for after a failed reload, when
    *   the file that is to be put right may be one that the running configuration does not name
    */
-  update(files: readonly string[], anySource = false): Promise<void> {
+  update(files: readonly string[], since: number, anySource = false): Promise<void> {
     this.#anySource = anySource
     this.#sourceStirred = false
-    this.#updating = this.#updating.then(() => this.#update(files))
+    this.#updating = this.#updating.then(() => this.#update(files, since))
     return this.#updating
   }
 
@@ -69,13 +73,13 @@ export class FileWatch {
     this.#folders.clear()
   }
 
-  async #update(files: readonly string[]): Promise<void> {
+  async #update(files: readonly string[], since: number): Promise<void> {
     const folders = new Set<string>()
     for (const file of files) {
       folders.add(dirname(file))
       const real = await realpath(file).catch(() => file)
       folders.add(dirname(real))
-      if (!this.#known.has(file)) this.#known.set(file, await printOf(file))
+      if (!this.#known.has(file)) this.#known.set(file, await printOf(file, since))
     }
     if (this.#closed) return
     for (const file of this.#known.keys()) if (!files.includes(file)) this.#known.delete(file)
@@ -85,6 +89,7 @@ export class FileWatch {
       this.#folders.delete(folder)
     }
     for (const folder of folders) if (!this.#folders.has(folder)) this.#listen(folder)
+    this.#lookSoon()
   }
 
   #listen(folder: string): void {
@@ -106,13 +111,16 @@ export class FileWatch {
   }
 
   #lookSoon(): void {
+    this.#asked = true
     if (this.#pending !== undefined || this.#looking || this.#closed) return
     this.#pending = setTimeout(() => {
       this.#pending = undefined
       this.#looking = true
+      this.#asked = false
       void this.#look().finally(() => {
         this.#looking = false
-        if (this.#unsettled !== undefined) this.#lookSoon()
+        // What stirred during a look may have come behind it.
+        if (this.#asked || this.#unsettled !== undefined) this.#lookSoon()
       })
     }, this.#settle).unref()
   }
@@ -140,11 +148,18 @@ export class FileWatch {
   }
 }
 
-/** Differs whenever the file's content may: another file, another time, another size, or none. */
-async function printOf(file: string): Promise<string> {
+/** ms that the time of a file may lie behind the clock: the kernel stamps files by its own tick. */
+const TICK = 10
+
+/**
+ * Differs whenever the file's content may: another file, another time, another size, or none.
+ *
+ * @param since gives what no look will see, when the file has changed after that
+ */
+async function printOf(file: string, since = Number.POSITIVE_INFINITY): Promise<string> {
   try {
-    const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true })
-    return `${dev}:${ino}:${size}:${mtimeNs}`
+    const { dev, ino, size, mtimeNs, mtimeMs } = await stat(file, { bigint: true })
+    return Number(mtimeMs) > since - TICK ? 'changed while it was read' : `${dev}:${ino}:${size}:${mtimeNs}`
   } catch {
     return 'missing'
   }

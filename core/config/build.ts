@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import { resolveAddress } from './address.js'
 import type { Certificates } from './certificates.js'
 import { normalUrl, protocolOf } from './endpoint-url.js'
@@ -61,10 +62,7 @@ function listener(name: string, from: FileConfig['listeners'][string], parts: Pa
     tls:
       tls === undefined
         ? undefined
-        : {
-            cert: parts.certificates.text([...path, 'tls', 'cert']) ?? '',
-            key: parts.certificates.text([...path, 'tls', 'key']) ?? ''
-          }
+        : { cert: resolve(parts.directory, tls.cert), key: resolve(parts.directory, tls.key) }
   }
 }
 

@@ -100,10 +100,9 @@ async function missingFile(file: string): Promise<string> {
   const siblings = await readdir(directory).catch(() => undefined)
   if (siblings === undefined)
     return `no plugin file ${showFile(file)}: there is no folder ${showFile(directory)}`
-  const near = nearest(
-    basename(file),
-    siblings.filter((name) => MODULE_FILE.test(name))
-  )
+  const modules = siblings.filter((name) => MODULE_FILE.test(name))
+  const wanted = basename(file)
+  const near = modules.find((name) => name.replace(MODULE_FILE, '') === wanted) ?? nearest(wanted, modules)
   const suggestion = near === undefined ? '' : `: did you mean "${showFile(join(directory, near))}"?`
   return `no plugin file ${showFile(file)}${suggestion}`
 }

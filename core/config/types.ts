@@ -20,7 +20,7 @@ export interface Config {
   readonly watched: readonly string[]
 }
 
-/** `127.0.0.1:8080`, `[::1]:8080`, `:8080` or `unix:/path`, taken apart. */
+/** `127.0.0.1:8080`, `[::1]:8080`, `:8080` (an empty host: every interface) or `unix:/path`, taken apart. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -28,6 +28,7 @@ export type Address =
 export interface ListenerConfig {
   readonly name: string
   readonly address: Address
+  /** PEM files, absolute; that they can be read and belong together was seen when the configuration was loaded. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** ms for a client to send its header block. Default 10 s. */
   readonly headersTimeout: number

@@ -183,9 +183,12 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.endpoint.failures++
     this.#flow = 'over'
     this.#settle(flow === 'discarded' ? 'discarded' : 'broken')
-    if (flow === 'relayed' || flow === 'held') this.#owner.broke(error)
-    else if (flow === 'collected') this.#collector?.reject(error)
-    else if (flow === 'streamed') this.#stream?.destroy(error)
+    if (flow === 'collected') this.#collector?.reject(error)
+    else if (flow !== 'discarded') {
+      // A plugin's own pipe need not pass an error on: the client must not wait for an end that never comes.
+      this.#stream?.destroy(error)
+      this.#owner.broke(error)
+    }
   }
 
   /** No response within the attempt's own timeout. */

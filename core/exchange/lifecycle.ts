@@ -115,9 +115,9 @@ export class Lifecycle extends AttemptLoop {
     this.deadlines.unwatch(this)
     const writer = new ResponseWriter(this, response)
     this.#writer = writer
-    const { content, flow } = response.body
+    const { content, flow, streamed } = response.body
     const attempt = this.current
-    if (content !== undefined || flow !== undefined) {
+    if ((content !== undefined || flow !== undefined) && !streamed) {
       attempt?.discard()
       this.current = undefined
     }

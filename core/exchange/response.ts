@@ -79,6 +79,8 @@ export class ResponseBody extends DeclaredBody {
   flow: Readable | undefined
   /** `stream()` was called and nothing was put in its place yet. */
   taken = false
+  /** What goes out, if not dropped, is made of the source's bytes: it must go on. */
+  streamed = false
   readonly #response: ResponseState
 
   constructor(exchange: Running, response: ResponseState, source: AttemptState | Buffer) {
@@ -104,6 +106,7 @@ export class ResponseBody extends DeclaredBody {
     if (this.content !== undefined) return Readable.from([this.content])
     if (this.source === undefined || this.taken) throw new Error('the response body was taken before')
     this.taken = true
+    this.streamed = true
     return this.source.stream()
   }
 
@@ -112,6 +115,7 @@ export class ResponseBody extends DeclaredBody {
     if (Buffer.isBuffer(body)) {
       this.content = body
       this.flow = undefined
+      this.streamed = false
       headers.set('content-length', String(body.length))
     } else {
       this.flow = body

@@ -82,14 +82,26 @@ export interface ServiceHandle {
 export type AnyFunction = (...args: any[]) => unknown
 
 export interface WorkerOptions {
-  /** Milliseconds after which the call fails and its thread is replaced. Default 5000. */
+  /**
+   * Milliseconds that the function may run, from when it begins; loading its file has 10 s of its own. Past it the call
+   * rejects with `PLUGIN_TIMEOUT` and its thread is replaced. As long may the call wait for a thread, and then rejects
+   * with `WORKER_OVERLOADED`. Default 5000.
+   */
   timeout?: number
 }
 
-/** Runs in the process's pool. Rejects with `WORKER_OVERLOADED` at once when the queue is full. */
+/**
+ * Runs in the process's pool. Rejects with `WORKER_OVERLOADED` at once when the queue is full, with what the function
+ * throws (name, message, code, stack; a ProxyError stays one), or with an Error that names export and file.
+ *
+ * Bytes of 4 KiB or more (Uint8Array, Buffer, ArrayBuffer; an argument, or one level inside of an array or object) are
+ * moved and not copied, where they own all of their memory: after the call the caller's buffer is detached, its length 0.
+ * So is a buffer that the worker returns, in the worker: return a copy of what it keeps. A part of larger memory, a
+ * small buffer and a body of the exchange are copied. A Buffer is a Buffer on the other side, deeper ones a Uint8Array.
+ */
 export interface WorkerFunction<F extends AnyFunction> {
   (...args: Parameters<F>): Promise<Awaited<ReturnType<F>>>
-  /** The same, given up when the exchange ends. */
+  /** The same, given up when the exchange ends: it rejects with the signal's reason, and no thread works on for it. */
   for(exchange: { readonly signal: AbortSignal }): (...args: Parameters<F>) => Promise<Awaited<ReturnType<F>>>
 }
 

@@ -1,11 +1,13 @@
-import { readFile, unlink } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, createConnection, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import httpProxy from '@fastify/http-proxy'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import type { Address, ListenerConfig } from '../config/types.js'
+import type { ListenerConfig } from '../config/types.js'
 import { statusOf } from '../errors.js'
 import type { Entry } from '../exchange/pipeline.js'
+import { bind, bindFailure } from './bind.js'
 import { StartError } from './types.js'
 
 type Handle = (entry: Entry, incoming: IncomingMessage, outgoing: ServerResponse, target: string) => void
@@ -34,7 +36,7 @@ export class Listener implements Entry {
 
   /** @throws StartError when the address is taken or a certificate cannot be used */
   static async open(config: ListenerConfig, handle: Handle): Promise<Listener> {
-    const app = fastify(await options(config)) as unknown as FastifyInstance
+    const app = await create(config)
     const listener = new Listener(config, app)
     const known = new Set(app.supportedMethods)
     for (const method of METHODS) {
@@ -67,12 +69,25 @@ export class Listener implements Entry {
     return this.config.address.kind === 'unix' ? this.#url : `${this.scheme}://${this.#url}`
   }
 
-  /** Takes on a configuration that differs in its timeouts alone. @returns false when it differs in more */
-  adopt(config: ListenerConfig): boolean {
+  /**
+   * Takes on a configuration that differs in its timeouts alone, and whatever certificate its files hold now.
+   *
+   * @returns false when it differs in more
+   * @throws StartError when a certificate cannot be used; the one before stays
+   */
+  async adopt(config: ListenerConfig): Promise<boolean> {
     const rest = (one: ListenerConfig) =>
       JSON.stringify({ ...one, headersTimeout: 0, bodyTimeout: 0, idleTimeout: 0 })
     if (rest(config) !== rest(this.config)) return false
     const server = this.#app.server as Server
+    if (config.tls !== undefined) {
+      const [cert, key] = await Promise.all([pem(config, 'cert'), pem(config, 'key')])
+      try {
+        ;(server as unknown as TlsServer).setSecureContext({ cert, key, minVersion: MIN_TLS })
+      } catch (cause) {
+        throw unusable(config, cause)
+      }
+    }
     server.headersTimeout = config.headersTimeout
     server.keepAliveTimeout = config.idleTimeout
     this.bodyTimeout = config.bodyTimeout
@@ -91,6 +106,16 @@ export class Listener implements Entry {
     const closed = this.drain()
     ;(this.#app.server as Server).closeAllConnections()
     await closed
+  }
+}
+
+async function create(config: ListenerConfig): Promise<FastifyInstance> {
+  const chosen = await options(config)
+  try {
+    return fastify(chosen) as unknown as FastifyInstance
+  } catch (cause) {
+    if (config.tls === undefined) throw cause
+    throw unusable(config, cause)
   }
 }
 
@@ -123,55 +148,22 @@ const NOWHERE = 'http://upstream.invalid'
 
 const EMPTY = Object.freeze(Object.create(null))
 
+const MIN_TLS = 'TLSv1.2'
+
+function unusable(config: ListenerConfig, cause: unknown): StartError {
+  const { cert, key } = config.tls as { cert: string; key: string }
+  return new StartError(
+    `listener ${config.name}: tls ${cert} and ${key} cannot be used: ${(cause as Error).message}`,
+    cause
+  )
+}
+
 async function pem(config: ListenerConfig, part: 'cert' | 'key'): Promise<string> {
   const file = config.tls?.[part] as string
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
     throw new StartError(`listener ${config.name}: tls.${part} ${file} cannot be read`, cause)
-  }
-}
-
-async function bind(app: FastifyInstance, address: Address): Promise<string> {
-  if (address.kind === 'tcp') {
-    await app.listen({ host: address.host, port: address.port })
-    const bound = (app.server as Server).address() as AddressInfo | null
-    const host = address.host.includes(':') ? `[${address.host}]` : address.host
-    return `${host}:${bound?.port ?? address.port}`
-  }
-  await removeStaleSocket(address.path)
-  await app.listen({ path: address.path })
-  return `unix:${address.path}`
-}
-
-/** A socket file outlives a process that was killed. It is removed only when nobody answers on it. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const code = await new Promise<string | undefined>((resolve) => {
-    const probe = createConnection(path)
-    probe.once('connect', () => {
-      probe.destroy()
-      resolve(undefined)
-    })
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
-  })
-  if (code === 'ECONNREFUSED') await unlink(path)
-}
-
-export function bindFailure(address: Address, cause: unknown): string {
-  const where = address.kind === 'tcp' ? `${address.host}:${address.port}` : `unix:${address.path}`
-  switch ((cause as NodeJS.ErrnoException).code) {
-    case 'EADDRINUSE':
-      return `${where} is taken: stop what listens there or choose another address`
-    case 'EACCES':
-      return `${where} may not be bound by this user: choose a port above 1023 or grant the right`
-    case 'EADDRNOTAVAIL':
-      return `${where} is not an address of this machine`
-    case 'ENOTFOUND':
-      return `${where} does not resolve`
-    case 'ENOENT':
-      return `${where} cannot be made: its folder does not exist`
-    default:
-      return `${where} cannot be bound: ${(cause as Error).message}`
   }
 }
 

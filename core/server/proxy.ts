@@ -8,13 +8,15 @@ import type { CounterCell } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
 import { createLogger, type ProxyLogger } from '../log/logger.js'
 import { MetricsRegistry } from '../metrics/registry.js'
+import { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
 import { checkNeeds } from '../pipeline/needs.js'
 import { EndpointStore } from '../service/endpoint-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
+import { bind, bindFailure } from './bind.js'
 import { type ExplainOptions, explain } from './explain.js'
-import { bindFailure, Listener } from './listener.js'
+import { Listener } from './listener.js'
 import {
   type Explanation,
   type PluginView,
@@ -47,7 +49,7 @@ export async function checkConfig(
   source: string | object,
   options: ProxyOptions = {}
 ): Promise<Config> {
-  const config = await load(host, source, options)
+  const config = await load(host, source, options, new ModuleLoader(host.modules))
   checkNeeds(config)
   return config
 }
@@ -63,18 +65,22 @@ export async function createProxyWith(
   source: string | object,
   options: ProxyOptions = {}
 ): Promise<Proxy> {
-  const config = await load(host, source, options)
-  const server = new ProxyServer(host, source, options, config)
+  const loader = new ModuleLoader(host.modules)
+  const config = await load(host, source, options, loader)
+  const server = new ProxyServer(host, source, options, config, loader)
   await server.build(config)
   return server
 }
 
-function load(host: Host, source: string | object, { env, directory }: ProxyOptions): Promise<Config> {
-  return loadConfig(source, {
-    host,
-    ...(env === undefined ? {} : { env }),
-    ...(directory === undefined ? {} : { directory })
-  })
+/** @param loader keeps what of users' files has not changed from one configuration to the next */
+function load(
+  host: Host,
+  source: string | object,
+  options: ProxyOptions,
+  loader: ModuleLoader
+): Promise<Config> {
+  const { env = process.env, directory = process.cwd() } = options
+  return loadConfig(source, { host, loader, env, directory })
 }
 
 type Admin = ReturnType<typeof createAdmin>
@@ -83,6 +89,7 @@ class ProxyServer implements Proxy {
   state: Proxy['state'] = 'new'
   readonly addresses = new Map<string, string>()
   readonly #host: Host
+  readonly #loader: ModuleLoader
   readonly #options: ProxyOptions
   readonly #log: ProxyLogger
   readonly #clock: Clock
@@ -101,8 +108,15 @@ class ProxyServer implements Proxy {
   #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(host: Host, source: string | object, options: ProxyOptions, config: Config) {
+  constructor(
+    host: Host,
+    source: string | object,
+    options: ProxyOptions,
+    config: Config,
+    loader: ModuleLoader
+  ) {
     this.#host = host
+    this.#loader = loader
     this.#source = source
     this.#options = options
     this.#log = options.log ?? createLogger({ level: config.log.level })
@@ -150,6 +164,8 @@ class ProxyServer implements Proxy {
       throw error
     }
     this.state = 'ready'
+    // A first scrape would hold up requests for as long as it takes to load this.
+    if (config.admin !== undefined) await this.#metrics.load()
   }
 
   reload(source?: string | object): Promise<void> {
@@ -165,7 +181,7 @@ class ProxyServer implements Proxy {
     const old = this.#generation
     const oldWorkers = this.#workers
     try {
-      const config = await load(this.#host, source, this.#options)
+      const config = await load(this.#host, source, this.#options, this.#loader)
       const samePool = JSON.stringify(config.workers) === JSON.stringify(old.config.workers)
       const workers = samePool ? oldWorkers : this.#pool(config)
       const next = await this.#build(config, workers)
@@ -208,7 +224,7 @@ class ProxyServer implements Proxy {
     try {
       for (const listener of config.listeners.values()) {
         const running = this.#listeners.get(listener.name)
-        if (running?.adopt(listener)) continue
+        if ((await running?.adopt(listener)) === true) continue
         if (running !== undefined && sameAddress(running.config, listener)) {
           // The address must be free before it can be bound anew; open connections end in their own time.
           this.#background(running.drain())
@@ -283,6 +299,12 @@ class ProxyServer implements Proxy {
     return this.#metrics.text()
   }
 
+  hooks(name: string): ReturnType<Proxy['hooks']> {
+    const route = this.#generation.routes.find((one) => one.route.name === name)
+    if (route === undefined) throw new RangeError(`there is no route ${JSON.stringify(name)}`)
+    return { ...route.hooks, ...(route.service === undefined ? {} : route.attemptHooks(route.service)) }
+  }
+
   explain(method: string, url: string, options: ExplainOptions = {}): Explanation {
     return explain(this.#generation, method, url, options)
   }
@@ -326,18 +348,8 @@ class ProxyServer implements Proxy {
     const admin = createAdmin({ proxy: this, onDrain, log: this.#log })
     this.#admin = admin
     try {
-      if (address.kind === 'unix') {
-        await admin.listen({ path: address.path })
-        this.addresses.set('admin', `unix:${address.path}`)
-      } else {
-        await admin.listen({ host: address.host, port: address.port })
-        const bound = admin.server.address()
-        const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
-        this.addresses.set(
-          'admin',
-          `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
-        )
-      }
+      const where = await bind(admin, address)
+      this.addresses.set('admin', address.kind === 'unix' ? where : `http://${where}`)
     } catch (cause) {
       throw new StartError(`admin: ${bindFailure(address, cause)}`, cause)
     }

@@ -1,3 +1,4 @@
+import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
 import type { Place } from '../hooks/plugin.js'
 import type { HookName } from '../hooks/types.js'
 
@@ -30,6 +31,8 @@ export interface Proxy {
   config(): unknown
   /** The Prometheus text and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>
+  /** A route's tapable hooks, frozen, for `intercept`; a hook that no plugin taps is undefined. @throws RangeError */
+  hooks(route: string): ExchangeHooks & Partial<AttemptHooks>
   explain(
     method: string,
     url: string,

@@ -1,5 +1,6 @@
 import type { EndpointConfig, ServiceConfig } from '../config/types.js'
-import type { GaugeCell, MetricFamily, Metrics } from '../hooks/plugin.js'
+import type { GaugeCell, MetricFamily } from '../hooks/plugin.js'
+import type { MetricsRegistry } from '../metrics/registry.js'
 import { EndpointState } from './endpoint.js'
 import { type Connection, Upstream, type UpstreamOptions } from './upstream.js'
 
@@ -17,15 +18,17 @@ export class EndpointStore {
   /** Grows with each change of any endpoint's state: lists derived from it are out of date. */
   version = 0
   readonly #kept = new Map<string, Kept>()
+  readonly #metrics: MetricsRegistry
   readonly #healthy: MetricFamily<GaugeCell>
 
   readonly #connect: (options: UpstreamOptions) => Connection
 
   /** @param connect how an endpoint's connections are made; a harness without sockets has its own */
   constructor(
-    metrics: Metrics,
+    metrics: MetricsRegistryRegistry,
     connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)
   ) {
+    this.#metrics = metrics
     this.#connect = connect
     this.#healthy = metrics.gauge({
       name: 'outrigger_endpoint_healthy',
@@ -55,7 +58,7 @@ export class EndpointStore {
     const kept = this.#kept.get(key)
     if (kept === undefined || --kept.holders > 0) return
     this.#kept.delete(key)
-    endpoint.gauge?.set(0)
+    this.#metrics.forget({ service: service.name, endpoint: endpoint.url })
     endpoint.upstream.close()
   }
 

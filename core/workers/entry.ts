@@ -149,6 +149,9 @@ export default async function run(message: CallMessage): Promise<Answer | object
   } catch (error) {
     return { ok: false, failure: describe(error) } satisfies Answer
   } finally {
+    // Lines that are still here when the thread's next call never returns would be lost with it.
+    if (process.stderr.writableLength > 0)
+      await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
     current = undefined
   }
 }

@@ -13,6 +13,8 @@ const TIMEOUT = 5000
 const LOAD_TIMEOUT = 10_000
 /** Milliseconds between two looks at the deadlines: all calls share one timer. */
 const SWEEP = 20
+/** Bytes. With much less, V8 cannot build a thread's heap at all, and ends the process. */
+const MIN_HEAP = 16 * 1024 * 1024
 /** Milliseconds that a call nobody waits for may go on: what ends by itself within them costs less than a new thread. */
 const GRACE = 50
 
@@ -21,7 +23,7 @@ export interface WorkerPoolOptions {
   readonly threads: number
   /** Calls that may wait for a thread; 0 for none. */
   readonly maxQueue: number
-  /** Bytes of a thread's old-generation heap. Memory of buffers is not part of it. */
+  /** Bytes of a thread's heap, at least 16 MiB, about. Memory of buffers is not part of it. */
   readonly maxHeap: number
   /** Specifier to file, for what authors' worker files import from the proxy. */
   readonly modules: Readonly<Record<string, URL>>
@@ -83,8 +85,11 @@ export class WorkerPool {
   #closed: Promise<void> | undefined
   #onIdle: (() => void) | undefined
 
+  /** @throws RangeError on a heap too small for a thread */
   constructor(options: WorkerPoolOptions) {
     const { threads, maxHeap, modules } = options
+    if (!(maxHeap >= MIN_HEAP))
+      throw new RangeError(`a thread's heap is ${MIN_HEAP} bytes at least, not ${maxHeap}`)
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#begun = new Int32Array(new SharedArrayBuffer(threads * Int32Array.BYTES_PER_ELEMENT))

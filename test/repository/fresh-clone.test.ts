@@ -27,7 +27,8 @@ t.test('npm test installs, builds and runs, and shows its progress', async (t) =
 t.test('npm start runs the shop until Ctrl-C', async (t) => {
   const child = spawn('npm', ['start'], {
     cwd: folder,
-    env: environment(),
+    // Not the ports that another shop on this machine has.
+    env: { ...environment(), SHOP_PORTS: '267' },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const exited = once(child, 'exit')

@@ -1,4 +1,5 @@
 // A whole pipeline (top, route and service) without sockets and on a virtual clock: what `runPlugin` is for one place.
+import type { Readable } from 'node:stream'
 import type { Config, PluginUse, RouteConfig, ServiceConfig } from '../../core/config/types.js'
 import { Fields } from '../../core/exchange/fields.js'
 import type { Lifecycle } from '../../core/exchange/lifecycle.js'
@@ -124,10 +125,18 @@ export function configOf(setup: PipelineSetup): Config {
   }
 }
 
+type Incoming = ReturnType<typeof fakeIncoming>
+
+/** All that `fakeIncoming` says beside the body. */
+function headOf(sent: SentRequest): Partial<Incoming> {
+  const { method, rawHeaders, httpVersion, httpVersionMajor, httpVersionMinor, socket } = fakeIncoming(sent)
+  return { method: method as string, rawHeaders, httpVersion, httpVersionMajor, httpVersionMinor, socket }
+}
+
 export interface Under {
   readonly exchange: Lifecycle
   readonly outgoing: FakeOutgoing
-  readonly incoming: ReturnType<typeof fakeIncoming>
+  readonly incoming: Incoming
   /** Whether the client has all it will get. */
   readonly ended: boolean
   answer(): Answer
@@ -179,8 +188,10 @@ export class TestPipeline {
     return run
   }
 
-  begin(sent: SentRequest = {}): Under {
-    const incoming = fakeIncoming(sent)
+  /** @param source the body, as the test pushes it; `sent` has its framing */
+  begin(sent: SentRequest = {}, source?: Readable): Under {
+    const incoming =
+      source === undefined ? fakeIncoming(sent) : (Object.assign(source, headOf(sent)) as unknown as Incoming)
     const outgoing = new FakeOutgoing()
     const shared = { clock: this.clock, deadlines: this.deadlines, log: this.log }
     const entry = { name: 'test', scheme: 'http' as const, bodyTimeout: 60_000, draining: false }

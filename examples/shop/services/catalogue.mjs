@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { notFound, serve } from './instances.mjs'
 
-const SLOW = 300
+/** ms */
+const SLOW = 500
 
 const items = ['lantern', 'kettle', 'rope', 'compass', 'blanket', 'hammock', 'anchor', 'flask'].map(
   (name, i) => ({

@@ -11,6 +11,7 @@ async function setUp(t: Test, layout: (folder: string) => Promise<string[]>, pol
   const seen: string[] = []
   const watch = await FileWatch.open({
     files,
+    since: Number.POSITIVE_INFINITY,
     settle: 10,
     poll,
     onChange: (file) => {
@@ -105,7 +106,7 @@ t.test('update: more files, fewer files', async (t) => {
   await mkdir(join(folder, 'plugins'))
   const plugin = join(folder, 'plugins', 'mine.ts')
   await writeFile(plugin, 'export {}')
-  await watch.update([plugin])
+  await watch.update([plugin], Number.POSITIVE_INFINITY)
   await writeFile(join(folder, 'a.yaml'), 'no longer watched')
   const changed = change()
   await writeFile(plugin, 'export default 1')
@@ -115,9 +116,20 @@ t.test('update: more files, fewer files', async (t) => {
 
 t.test('after a failed reload any source file of these folders is a change', async (t) => {
   const { folder, watch, change } = await setUp(t, yaml)
-  await watch.update([join(folder, 'a.yaml')], true)
+  await watch.update([join(folder, 'a.yaml')], Number.POSITIVE_INFINITY, true)
   const changed = change()
   await writeFile(join(folder, 'repaired.ts'), 'export {}')
   await changed
   t.pass()
+})
+
+t.test('a file that changed while it was read, before it was watched', async (t) => {
+  const { folder, watch, change, seen } = await setUp(t, yaml)
+  const since = Date.now()
+  const plugin = join(folder, 'mine.ts')
+  await writeFile(plugin, 'export {}')
+  const changed = change()
+  await watch.update([join(folder, 'a.yaml'), plugin], since)
+  await changed
+  t.same(seen, [plugin])
 })

@@ -191,6 +191,9 @@ t.test('for people: short lines, causes in words, no control characters', async 
   t.match(third, 'WARN  odd\\x0d\\x0aline path="/a\\\\x1b[2J\\\\x0afake"')
 })
 
+// Two processes that compile the log anew.
+t.setTimeout(120_000)
+
 /** Runs log-child.ts with this as its standard error. @returns its standard output, standard error and exit code */
 async function child(
   lines: number,

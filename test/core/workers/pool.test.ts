@@ -1,8 +1,9 @@
-import { subscribe } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { ProxyError } from '../../../core/errors.js'
 import type { AnyFunction, WorkerOptions } from '../../../core/hooks/plugin.js'
@@ -299,6 +300,23 @@ t.test('for(exchange): a signal that has aborted runs nothing, and no listener i
   t.equal(listeners, 0)
 })
 
+t.test('for(exchange): a function still being loaded is not called, and its thread goes on', async (t) => {
+  const free = await occupy(1)
+  const threads = started
+  const mark = pool.bind<(cell: Int32Array) => number>(fixture('slow.worker.js'), 'mark')
+  const [cell, other] = [new Gate().cell, new Gate().cell]
+  const controller = new AbortController()
+  const failed = rejection(mark.for(controller)(cell))
+  controller.abort(new Error('the client left'))
+  t.match(await failed, { message: 'the client left' })
+  clock.advance(1000)
+  await mark(other)
+  t.equal(other[0], 1)
+  t.equal(cell[0], 0)
+  t.equal(started, threads)
+  await free()
+})
+
 t.test('a thrown error arrives with its name, message, code and stack', async (t) => {
   const error = await rejection(bind('fail')())
   t.type(error, Error)
@@ -316,7 +334,6 @@ t.test('a ProxyError thrown in a worker keeps its code', async (t) => {
 
 const broken: readonly [name: string, what: string, call: () => Promise<unknown>, message: RegExp][] = [
   ['process.exit', 'exit', () => bind('exit')(), /ended with exit code 7/],
-  ['growth past the heap limit', 'grow', () => bind('grow')(), /past the heap limit of 64 MiB/],
   [
     'a callback that throws',
     'failInCallback',
@@ -527,6 +544,38 @@ t.test('close cuts what is left after its grace', async (t) => {
   t.match(await running, { code: 'WORKER_OVERLOADED' })
   t.match(await waiting, { code: 'WORKER_OVERLOADED' })
   await closed
+})
+
+t.test('a thread that ends before it has started is started anew, three times at most', async (t) => {
+  let ended = 0
+  const errors: Error[] = []
+  const options = { threads: 1, maxQueue: 2, maxHeap: MAX_HEAP, modules, clock }
+  const weak = new WorkerPool({ ...options, onError: (error) => errors.push(error) })
+  t.teardown(() => weak.close(0))
+  const call = weak.bind<(value: number) => { value: number }>(fixture('plain.worker.js'), 'default')
+  const endFirst = (count: number) => {
+    const end = (message: unknown) => {
+      if (ended++ < count) void (message as { worker: Worker }).worker.terminate()
+    }
+    ended = 0
+    subscribe('worker_threads', end)
+    return () => unsubscribe('worker_threads', end)
+  }
+  const restoreAll = endFirst(Number.POSITIVE_INFINITY)
+  const failed = [call(1), call(2)].map(rejection)
+  for (const error of await Promise.all(failed)) {
+    t.match(error.message, /^default \(.*plain\.worker\.js\): no worker thread starts/)
+  }
+  t.equal(ended, 6)
+  restoreAll()
+  const restoreTwo = endFirst(2)
+  t.match(await Promise.all([call(3), call(4)]), [{ value: 3 }, { value: 4 }])
+  restoreTwo()
+  await weak.close()
+})
+
+t.test('a heap in which no thread can start is refused', async (t) => {
+  t.throws(() => new WorkerPool({ threads: 1, maxQueue: 1, maxHeap: 1_000_000, modules }), RangeError)
 })
 
 t.test('a pool that was never used closes', async (t) => {

@@ -15,6 +15,9 @@ import t, { type Test } from 'tap'
 import { thread } from '../../../plugins/logging/thread.js'
 import { ended, eventually, Listing } from './fixtures/listing.js'
 
+// Outages take seconds, and from source the thread is compiled as it starts.
+t.setTimeout(120_000)
+
 const keeper = new Listing({ destination: '/dev/null' })
 t.teardown(() => keeper.close())
 

@@ -1,0 +1,257 @@
+// Endpoints, what plugins do to them, and what of it a reload keeps.
+import t from 'tap'
+import type { ServiceConfig } from '../../../core/config/types.js'
+import { MetricsRegistry } from '../../../core/metrics/registry.js'
+import { EndpointStore } from '../../../core/service/endpoint-store.js'
+import { Service } from '../../../core/service/service.js'
+import { CapturedLog } from '../../../core/testing/captured-log.js'
+import { VirtualClock } from '../../../core/testing/virtual-clock.js'
+
+function world() {
+  const clock = new VirtualClock()
+  const metrics = new MetricsRegistry()
+  const open: string[] = []
+  const store = new EndpointStore(metrics, ({ url }) => {
+    if (!/^(http|unix):/.test(url)) throw new TypeError(`not a URL: ${url}`)
+    open.push(url)
+    const close = () => void open.splice(open.indexOf(url), 1)
+    return { send: () => ({}) as never, close, destroy: close }
+  })
+  const log = new CapturedLog()
+  const service = (over: Partial<ServiceConfig> & { urls?: (string | [string, number])[] } = {}) => {
+    const { urls = ['http://a', 'http://b'], ...rest } = over
+    const endpoints = urls.map((one) => ({
+      url: typeof one === 'string' ? one : one[0],
+      weight: typeof one === 'string' ? 1 : one[1],
+      zone: undefined,
+      priority: 0,
+      tags: {}
+    }))
+    const config = {
+      name: 'one',
+      endpoints,
+      protocol: 'http',
+      tls: {},
+      plugins: [],
+      connectTimeout: 1,
+      keepAlive: 1,
+      idleTimeout: 1,
+      maxConnections: 10,
+      maxPending: 5,
+      ...rest
+    } as unknown as ServiceConfig
+    return new Service(config, { store, clock, log, metrics })
+  }
+  const urls = (one: Service) => one.usable().map(({ url }) => url)
+  return { clock, metrics, open, store, log, service, urls }
+}
+
+const find = (service: Service, url: string) => service.endpoints.find((one) => one.url === url) as (typeof service.endpoints)[number]
+
+t.test('mark takes out and brings back, with a line each and none for what is so already', async (t) => {
+  const { service, urls, log } = world()
+  const one = service()
+  one.activate()
+  one.mark(find(one, 'http://a'), 'unhealthy', 'probe')
+  one.mark(find(one, 'http://a'), 'unhealthy', 'again')
+  t.same(urls(one), ['http://b'])
+  t.match(find(one, 'http://a'), { healthy: false, reason: 'probe' })
+  one.mark(find(one, 'http://a'), 'healthy')
+  t.same(urls(one), ['http://a', 'http://b'])
+  t.match(find(one, 'http://a'), { healthy: true, reason: undefined })
+  t.equal(log.lines.length, 2)
+})
+
+t.test('eject ends by itself on the clock, and a second replaces the first', async (t) => {
+  const { service, urls, clock, metrics } = world()
+  const one = service()
+  one.activate()
+  one.eject(find(one, 'http://a'), 1_000, 'errors')
+  t.same(urls(one), ['http://b'])
+  t.match((await metrics.text()).text, /outrigger_endpoint_healthy\{service="one",endpoint="http:\/\/a"\} 0/)
+  await clock.advance(999)
+  t.same(urls(one), ['http://b'])
+  one.eject(find(one, 'http://a'), 1_000)
+  await clock.advance(999)
+  t.same(urls(one), ['http://b'])
+  await clock.advance(1)
+  t.same(urls(one), ['http://a', 'http://b'])
+  t.match(find(one, 'http://a'), { ejectedUntil: 0, ejections: 2, reason: undefined })
+  const { text } = await metrics.text()
+  t.match(text, /outrigger_endpoint_healthy\{service="one",endpoint="http:\/\/a"\} 1/)
+  t.match(text, /outrigger_ejections_total\{service="one"\} 2/)
+})
+
+t.test('two ejections end each at its own time; restore ends one now', async (t) => {
+  const { service, urls, clock } = world()
+  const one = service({ urls: ['http://a', 'http://b', 'http://c'] })
+  one.activate()
+  one.eject(find(one, 'http://a'), 2_000)
+  one.eject(find(one, 'http://b'), 1_000)
+  t.same(urls(one), ['http://c'])
+  await clock.advance(1_000)
+  t.same(urls(one), ['http://b', 'http://c'])
+  one.restore(find(one, 'http://a'))
+  t.same(urls(one), ['http://a', 'http://b', 'http://c'])
+})
+
+t.test('ejections of no time are none', async (t) => {
+  const { service, urls } = world()
+  const one = service()
+  one.activate()
+  for (const ms of [0, -1, Number.NaN]) one.eject(find(one, 'http://a'), ms)
+  t.equal(urls(one).length, 2)
+  t.equal(find(one, 'http://a').ejections, 0)
+})
+
+t.test('an endpoint that is unhealthy and was ejected says why when the ejection is over', async (t) => {
+  const { service, clock, urls } = world()
+  const one = service()
+  one.activate()
+  one.mark(find(one, 'http://a'), 'unhealthy', 'probe')
+  one.eject(find(one, 'http://a'), 1_000, 'errors')
+  await clock.advance(2_000)
+  t.same(urls(one), ['http://b'])
+  t.equal(find(one, 'http://a').reason, 'probe')
+})
+
+t.test('weigh', async (t) => {
+  const { service } = world()
+  const one = service()
+  one.activate()
+  const before = one.usable()
+  one.weigh(find(one, 'http://a'), 3)
+  t.equal(find(one, 'http://a').weight, 3)
+  t.not(one.usable(), before, 'a list that was looked at is not the list any more')
+  for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY])
+    t.throws(() => one.weigh(find(one, 'http://a'), bad), RangeError)
+})
+
+t.test('usable() is the same frozen list until something changes', async (t) => {
+  const { service } = world()
+  const one = service()
+  one.activate()
+  const list = one.usable()
+  t.equal(one.usable(), list)
+  t.ok(Object.isFrozen(list))
+  t.throws(() => (list as unknown[]).pop())
+})
+
+t.test('replace: what stays keeps its state, what goes is closed, twice the same is once', async (t) => {
+  const { service, urls, open } = world()
+  const one = service()
+  one.activate()
+  const b = find(one, 'http://b')
+  b.attempts = 7
+  one.eject(b, 60_000)
+  one.replace([{ url: 'http://b', weight: 5, tags: { v: '2' } }, { url: 'http://c' }, { url: 'http://c', weight: 9 }])
+  t.same(one.endpoints.map(({ url }) => url), ['http://b', 'http://c'])
+  t.equal(find(one, 'http://b'), b)
+  t.match(b, { attempts: 7, weight: 5, tags: { v: '2' } })
+  t.same(urls(one), ['http://c'])
+  t.same(open.sort(), ['http://b', 'http://c'])
+  one.mark(find(one, 'http://c'), 'unhealthy')
+  t.same(urls(one), [])
+  one.replace([])
+  t.same(urls(one), [])
+  t.same(open, [])
+})
+
+t.test('replace with one that cannot be: nothing changes and nothing leaks', async (t) => {
+  const { service, urls, open } = world()
+  const one = service()
+  one.activate()
+  t.throws(() => one.replace([{ url: 'http://c' }, { url: 'nonsense' }]))
+  t.same(urls(one), ['http://a', 'http://b'])
+  one.replace([{ url: 'http://a' }])
+  t.same(open, ['http://a'], 'what the failed one took was given back')
+})
+
+t.test('replace with weights that are none is refused', async (t) => {
+  const { service, urls } = world()
+  const one = service()
+  one.activate()
+  for (const weight of [-1, Number.NaN]) t.throws(() => one.replace([{ url: 'http://c', weight }]), RangeError)
+  t.same(urls(one), ['http://a', 'http://b'])
+})
+
+t.test('an endpoint of another service cannot be changed through this one', async (t) => {
+  const { service } = world()
+  const one = service()
+  const other = service({ name: 'other' })
+  one.activate()
+  other.activate()
+  one.mark(find(other, 'http://a'), 'unhealthy')
+  one.eject(find(other, 'http://a'), 1_000)
+  one.weigh(find(other, 'http://a'), 9)
+  t.match(find(other, 'http://a'), { healthy: true, ejectedUntil: 0, weight: 1 })
+  t.not(find(other, 'http://a'), find(one, 'http://a'))
+})
+
+t.test('a new configuration shares endpoints, and its weights hold from its swap on', async (t) => {
+  const { service, open } = world()
+  const old = service()
+  old.activate()
+  const a = find(old, 'http://a')
+  a.attempts = 3
+  const next = service({ urls: [['http://a', 4], 'http://c'] })
+  t.equal(find(next, 'http://a'), a)
+  t.equal(a.weight, 1, 'the running one’s weight')
+  next.activate()
+  t.equal(a.weight, 4)
+  old.close()
+  old.close()
+  t.same(open.sort(), ['http://a', 'http://c'])
+  t.equal(a.attempts, 3)
+})
+
+t.test('a configuration that never ran leaves nothing behind', async (t) => {
+  const { service, open, urls } = world()
+  const old = service()
+  old.activate()
+  const failed = service({ urls: [['http://a', 4], 'http://c'] })
+  failed.close()
+  t.same(open.sort(), ['http://a', 'http://b'])
+  t.equal(find(old, 'http://a').weight, 1)
+  t.same(urls(old), ['http://a', 'http://b'])
+  failed.replace([{ url: 'http://z' }])
+  t.notOk(open.includes('http://z'), 'a closed service takes nothing')
+})
+
+t.test('endpoints that a plugin sees in its setup are as configured', async (t) => {
+  const { service } = world()
+  const one = service({ urls: [['http://a', 4]] })
+  t.equal(find(one, 'http://a').weight, 4, 'nobody else has it, so nothing speaks against it')
+})
+
+t.test('what a plugin learnt survives a reload of an unchanged service', async (t) => {
+  const { service, urls } = world()
+  const old = service()
+  old.activate()
+  old.mark(find(old, 'http://a'), 'unhealthy')
+  old.eject(find(old, 'http://b'), 60_000)
+  const next = service()
+  next.activate()
+  t.same(urls(next), [])
+  old.close()
+  t.same(urls(next), [])
+})
+
+t.test('other connections make another endpoint, and its gauge is its own', async (t) => {
+  const { service, metrics, open } = world()
+  const old = service()
+  old.activate()
+  const next = service({ connectTimeout: 2 })
+  next.activate()
+  t.not(find(next, 'http://a'), find(old, 'http://a'))
+  old.close()
+  t.equal(open.length, 2)
+  t.match((await metrics.text()).text, /outrigger_endpoint_healthy\{service="one",endpoint="http:\/\/a"\} 1/)
+})
+
+t.test('capacity is connections and those that wait', async (t) => {
+  const { service } = world()
+  const one = service()
+  one.activate()
+  t.equal(find(one, 'http://a').capacity, 15)
+})
