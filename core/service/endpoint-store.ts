@@ -25,7 +25,7 @@ export class EndpointStore {
 
   /** @param connect how an endpoint's connections are made; a harness without sockets has its own */
   constructor(
-    metrics: MetricsRegistryRegistry,
+    metrics: MetricsRegistry,
     connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)
   ) {
     this.#metrics = metrics
@@ -58,8 +58,14 @@ export class EndpointStore {
     const kept = this.#kept.get(key)
     if (kept === undefined || --kept.holders > 0) return
     this.#kept.delete(key)
-    this.#metrics.forget({ service: service.name, endpoint: endpoint.url })
+    this.#forget(endpoint)
     endpoint.upstream.close()
+  }
+
+  /** Its series go with it, unless it only came to be connected to in another way. */
+  #forget({ service, url }: EndpointState): void {
+    for (const { endpoint } of this.#kept.values()) if (endpoint.service === service && endpoint.url === url) return
+    this.#metrics.forget({ service, endpoint: url })
   }
 
   /** Cuts every connection. */

@@ -64,7 +64,7 @@ export class HeapWatch {
    * thread that does not answer.
    */
   async isOver(threadId: number): Promise<boolean> {
-    this.#enable()
+    if (!this.#enabled) this.#enable()
     const line = this.#lines.get(String(threadId))
     if (line === undefined) return false
     const used = await this.#used(line)
@@ -74,6 +74,7 @@ export class HeapWatch {
   }
 
   close(): void {
+    this.#enabled = true
     this.#session.disconnect()
     for (const line of this.#lines.values()) hangUp(line)
     this.#lines.clear()
@@ -81,7 +82,6 @@ export class HeapWatch {
 
   /** At the first call that is long enough to be measured: those who have short ones alone pay nothing. */
   #enable(): void {
-    if (this.#enabled) return
     this.#enabled = true
     this.#session.on('NodeWorker.attachedToWorker', ({ params }: Attached) => {
       this.#lines.set(params.workerInfo.workerId, new Line(params.sessionId))
@@ -106,10 +106,9 @@ export class HeapWatch {
     const id = ++this.#lastId
     const reply = await new Promise<Reply | undefined>((resolve) => {
       line.open.set(id, resolve)
-      this.#session.post('NodeWorker.sendMessageToWorker', {
-        sessionId: line.sessionId,
-        message: JSON.stringify({ id, method: 'Runtime.getHeapUsage' })
-      })
+      const message = JSON.stringify({ id, method: 'Runtime.getHeapUsage' })
+      const params = { sessionId: line.sessionId, message }
+      this.#session.post('NodeWorker.sendMessageToWorker', params, (error) => error && resolve(undefined))
     })
     line.open.delete(id)
     return reply?.result?.usedSize ?? 0

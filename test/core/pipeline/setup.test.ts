@@ -1,6 +1,6 @@
 // Plugins as a configuration is built: what they need, what setup may do, and what is closed.
 import t from 'tap'
-import { ConfigError, definePlugin, key, type Plugin, StartError } from '../../../core/index.js'
+import { ConfigError, definePlugin, key, type Plugin, Reply, StartError } from '../../../core/index.js'
 import { checkNeeds } from '../../../core/pipeline/needs.js'
 import { configOf, type PipelineSetup, TestPipeline } from '../../support/pipeline.js'
 
@@ -33,8 +33,7 @@ t.test('needs: each message', async (t) => {
   const none = (where: string) => `takes: takes needs "identity", which no plugin before it provides ${where}`
   const behind = 'takes: takes needs "identity": list it behind gives, which provides it'
   t.same(problems({ route: [needs] }), [none('on route route')])
-  t.same(problems({ top: [needs] }), [none('on route route')].map((line) => line) && problems({ top: [needs] }))
-  t.match(problems({ top: [needs] })[0], /which no plugin before it provides/)
+  t.match(problems({ top: [needs] }), [/^takes: takes needs "identity", which no plugin before it provides/])
   t.same(problems({ route: [needs, provides] }), [behind])
   t.match(problems({ top: [needs], route: [provides] })[0], /list it behind gives|no plugin before it provides/)
   t.match(problems({ service: [needs] })[0], /no plugin before it provides on route route/)
@@ -169,17 +168,13 @@ t.test('a setup that only looks like a promise is waited for', async (t) => {
     setup: () =>
       ({
         // biome-ignore lint/suspicious/noThenProperty: another library's promise is one
-        then: (resolve: (hooks: object) => void) => resolve({ request: () => new (Reply418())() })
+        then: (resolve: (hooks: object) => void) => resolve({ request: () => new Reply(418) })
       }) as never
   })
-  const run = await TestPipeline.build({ route: [thenable] }).catch((error) => error)
-  t.ok(run instanceof TestPipeline, String(run))
-  if (run instanceof TestPipeline) await run.close()
+  const run = await TestPipeline.build({ route: [thenable] })
+  t.equal((await run.request()).status, 418)
+  await run.close()
 })
-
-function Reply418() {
-  return class {}
-}
 
 t.test('hooks that a service’s plugins are not asked in are warned of', async (t) => {
   const run = await TestPipeline.build({
