@@ -1,4 +1,4 @@
-import { unlink } from 'node:fs/promises'
+import { lstat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { type AddressInfo, createConnection } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -20,6 +20,9 @@ export async function bind(app: FastifyInstance, address: Address): Promise<stri
 
 /** A socket file outlives a process that was killed. It is removed only when nobody answers on it. */
 async function removeStaleSocket(path: string): Promise<void> {
+  const there = await lstat(path).catch(() => undefined)
+  // A connection to a plain file is refused as well.
+  if (there?.isSocket() !== true) return
   const code = await new Promise<string | undefined>((resolve) => {
     const probe = createConnection(path)
     probe.once('connect', () => {

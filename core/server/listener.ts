@@ -10,7 +10,12 @@ import type { Entry } from '../exchange/pipeline.js'
 import { bind, bindFailure } from './bind.js'
 import { StartError } from './types.js'
 
-type Handle = (entry: Entry, incoming: IncomingMessage, outgoing: ServerResponse, target: string) => void
+export type Handle = (
+  entry: Entry,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  target: string
+) => void
 
 /** Where the request's target is while Fastify's router is shown a path that it need not look at. */
 const kTarget = Symbol('target')

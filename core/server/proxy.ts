@@ -1,6 +1,6 @@
 import { createAdmin } from '../admin/admin.js'
 import { loadConfig } from '../config/load.js'
-import type { Config, ListenerConfig } from '../config/types.js'
+import type { Config } from '../config/types.js'
 import type { Shared } from '../exchange/pipeline.js'
 import { type Clock, systemClock } from '../hooks/clock.js'
 import { Deadlines } from '../hooks/deadlines.js'
@@ -16,7 +16,7 @@ import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { bind, bindFailure } from './bind.js'
 import { type ExplainOptions, explain } from './explain.js'
-import { Listener } from './listener.js'
+import { ListenerSet } from './listener-set.js'
 import {
   type Explanation,
   type PluginView,
@@ -96,7 +96,7 @@ class ProxyServer implements Proxy {
   readonly #shared: Shared
   readonly #metrics: MetricsRegistry
   readonly #store: EndpointStore
-  readonly #listeners = new Map<string, Listener>()
+  readonly #listeners: ListenerSet
   readonly #retiring = new Set<Promise<void>>()
   readonly #reloads: CounterCell
   readonly #reloadFailures: CounterCell
@@ -126,6 +126,13 @@ class ProxyServer implements Proxy {
       onError: (err) => this.#log.error({ err }, 'a metric could not be computed')
     })
     this.#store = new EndpointStore(this.#metrics)
+    this.#listeners = new ListenerSet(
+      this.addresses,
+      (entry, incoming, outgoing, target) => {
+        accept(this.#generation, this.#shared, entry, incoming, outgoing, target)
+      },
+      (work) => this.#background(work)
+    )
     const counter = (name: string, help: string) => this.#metrics.counter({ name, help }).labels()
     this.#reloads = counter('outrigger_config_reloads_total', 'Configurations taken up after the first')
     this.#reloadFailures = counter(
@@ -157,7 +164,7 @@ class ProxyServer implements Proxy {
     if (this.state !== 'new') throw new Error(`the proxy is ${this.state}`)
     const { config } = this.#generation
     try {
-      for (const listener of config.listeners.values()) await this.#open(listener)
+      await this.#listeners.take(config.listeners)
       if (config.admin !== undefined) await this.#openAdmin(config.admin)
     } catch (error) {
       await this.close()
@@ -176,8 +183,7 @@ class ProxyServer implements Proxy {
   }
 
   async #reload(source: string | object): Promise<void> {
-    if (this.state === 'draining' || this.state === 'closed')
-      throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
+    this.#refuseWhenEnding()
     const old = this.#generation
     const oldWorkers = this.#workers
     try {
@@ -186,7 +192,8 @@ class ProxyServer implements Proxy {
       const workers = samePool ? oldWorkers : this.#pool(config)
       const next = await this.#build(config, workers)
       try {
-        if (this.state === 'ready') await this.#openMissing(config)
+        this.#refuseWhenEnding()
+        if (this.state === 'ready') await this.#listeners.take(config.listeners)
       } catch (error) {
         await next.retire()
         throw error
@@ -205,12 +212,7 @@ class ProxyServer implements Proxy {
     if (JSON.stringify(config.admin) !== JSON.stringify(old.config.admin)) {
       this.#log.warn("the admin's address is taken up at the next start, not by a reload")
     }
-    for (const [name, listener] of this.#listeners) {
-      if (config.listeners.has(name)) continue
-      this.#listeners.delete(name)
-      this.addresses.delete(name)
-      this.#background(listener.drain())
-    }
+    this.#listeners.drop(config.listeners)
     this.#background(
       old.retire().then(async () => {
         if (oldWorkers !== this.#workers) await oldWorkers.close()
@@ -218,28 +220,9 @@ class ProxyServer implements Proxy {
     )
   }
 
-  /** Listeners that the new configuration has and the running one has not; all of them or none. */
-  async #openMissing(config: Config): Promise<void> {
-    const opened: string[] = []
-    try {
-      for (const listener of config.listeners.values()) {
-        const running = this.#listeners.get(listener.name)
-        if ((await running?.adopt(listener)) === true) continue
-        if (running !== undefined && sameAddress(running.config, listener)) {
-          // The address must be free before it can be bound anew; open connections end in their own time.
-          this.#background(running.drain())
-        }
-        await this.#open(listener)
-        opened.push(listener.name)
-        if (running !== undefined && !running.draining) this.#background(running.drain())
-      }
-    } catch (error) {
-      for (const name of opened) {
-        this.#background(this.#listeners.get(name)?.close() ?? Promise.resolve())
-        this.#listeners.delete(name)
-        this.addresses.delete(name)
-      }
-      throw error
+  #refuseWhenEnding(): void {
+    if (this.state === 'draining' || this.state === 'closed') {
+      throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
     }
   }
 
@@ -252,7 +235,7 @@ class ProxyServer implements Proxy {
     if (this.state === 'closed') return
     this.state = 'draining'
     const { drainTimeout } = this.#generation.config
-    const ended = Promise.all([...this.#listeners.values()].map((listener) => listener.drain()))
+    const ended = this.#listeners.drain()
     const timeout = new AbortController()
     const late = this.#clock.sleep(drainTimeout, timeout.signal).then(
       () => this.#log.warn({ inFlight: this.inFlight }, 'drain timed out: what is left is cut'),
@@ -270,7 +253,10 @@ class ProxyServer implements Proxy {
 
   async #close(): Promise<void> {
     this.state = 'closed'
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
+    await this.#listeners.close()
+    // One that was too far on to be refused has opened listeners since.
+    await this.#reloading
+    await this.#listeners.close()
     await this.#generation?.retire()
     await Promise.all(this.#retiring)
     this.#store.destroy()
@@ -335,14 +321,6 @@ class ProxyServer implements Proxy {
     })
   }
 
-  async #open(config: ListenerConfig): Promise<void> {
-    const listener = await Listener.open(config, (entry, incoming, outgoing, target) => {
-      accept(this.#generation, this.#shared, entry, incoming, outgoing, target)
-    })
-    this.#listeners.set(config.name, listener)
-    this.addresses.set(config.name, listener.url)
-  }
-
   async #openAdmin({ address }: NonNullable<Config['admin']>): Promise<void> {
     const onDrain = this.#options.onDrain ?? (() => void this.drain())
     const admin = createAdmin({ proxy: this, onDrain, log: this.#log })
@@ -361,8 +339,4 @@ class ProxyServer implements Proxy {
       .finally(() => this.#retiring.delete(settled))
     this.#retiring.add(settled)
   }
-}
-
-function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
-  return JSON.stringify(a.address) === JSON.stringify(b.address)
 }

@@ -4,6 +4,8 @@ import { typescriptOf } from './file.js'
 import { labelOf } from './protocol.js'
 
 const MIB = 1024 * 1024
+/** Node's code for a thread that came to its limit, and ours for one that is ended before. */
+export const OUT_OF_MEMORY = 'ERR_WORKER_OUT_OF_MEMORY'
 
 // What a ProxyError says goes out to clients, so these name export and file in their causes alone.
 
@@ -25,11 +27,6 @@ export function absent(url: URL, exportName: string): Error {
   )
 }
 
-/** @param maxHeap bytes */
-export function tooLarge(label: string, maxHeap: number): Error {
-  return new Error(`${label}: ${grewPast(maxHeap)}`)
-}
-
 /**
  * Why a call got no answer, in terms of its author.
  *
@@ -42,7 +39,7 @@ export function explain(error: unknown, label: string, begun: boolean, maxHeap: 
 }
 
 function reasonOf(name: string, message: string, code: unknown, begun: boolean, maxHeap: number): string {
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return grewPast(maxHeap)
+  if (code === OUT_OF_MEMORY) return `its thread grew past the heap limit of ${Math.round(maxHeap / MIB)} MiB`
   if (name === 'DataCloneError') {
     const what = begun
       ? 'its result cannot be sent back from a thread'
@@ -52,8 +49,4 @@ function reasonOf(name: string, message: string, code: unknown, begun: boolean, 
   // Piscina has no code for it.
   const exit = /^worker exited with code: (.+)$/.exec(message)
   return exit === null ? message : `its thread ended with exit code ${exit[1]} before there was a result`
-}
-
-function grewPast(maxHeap: number): string {
-  return `its thread grew past the heap limit of ${Math.round(maxHeap / MIB)} MiB`
 }

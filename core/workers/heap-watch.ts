@@ -60,17 +60,18 @@ export class HeapWatch {
   }
 
   /**
-   * Whether a thread's heap is past the limit: at two looks in a row, since V8 may be about to collect. False for a
-   * thread that does not answer.
+   * Whether a thread's heap is past the limit. For one that works, at two looks in a row, since V8 may be about to
+   * collect. False for a thread that does not answer.
    */
-  async isOver(threadId: number): Promise<boolean> {
+  async isOver(threadId: number, atRest: boolean): Promise<boolean> {
     if (!this.#enabled) this.#enable()
     const line = this.#lines.get(String(threadId))
-    if (line === undefined) return false
+    // One question at a time: a thread answers late while it collects.
+    if (line === undefined || line.open.size > 0) return false
     const used = await this.#used(line)
     const { wasOver } = line
     line.wasOver = used > this.#limit * ALLOWANCE
-    return line.wasOver && (wasOver || used > this.#limit * FAR)
+    return line.wasOver && (atRest || wasOver || used > this.#limit * FAR)
   }
 
   close(): void {
@@ -80,7 +81,7 @@ export class HeapWatch {
     this.#lines.clear()
   }
 
-  /** At the first call that is long enough to be measured: those who have short ones alone pay nothing. */
+  /** At the first look: until then nothing is attached to the threads. */
   #enable(): void {
     this.#enabled = true
     this.#session.on('NodeWorker.attachedToWorker', ({ params }: Attached) => {

@@ -1,18 +1,19 @@
 import type { ProxyError } from '../errors.js'
 import { type Clock, type ClockTimer, systemClock } from '../hooks/clock.js'
 import type { AnyFunction, WorkerFunction, WorkerOptions } from '../hooks/plugin.js'
-import { type Packed, pack, unpack } from './buffers.js'
-import { absent, explain, late, overloaded, tooLarge } from './failures.js'
+import { pack, unpack } from './buffers.js'
+import { absent, explain, overloaded } from './failures.js'
 import { findWorkerFile } from './file.js'
 import { labelOf, restore } from './protocol.js'
-import { type Posting, Threads } from './threads.js'
+import { LOAD_TIMEOUT, type Target, type Task, tooLong } from './task.js'
+import { Threads } from './threads.js'
 
 /** Milliseconds a call may take by default. */
 const TIMEOUT = 5000
-/** Milliseconds for a thread to start and to load the author's file, which TypeScript makes slow; not part of a call's own time. */
-const LOAD_TIMEOUT = 10_000
 /** Milliseconds between two looks at the deadlines: all calls share one timer. */
 const SWEEP = 20
+/** Of how many looks one is at the heaps of all threads. */
+const FULL_LOOK = 5
 /** Bytes. With much less, V8 cannot build a thread's heap at all, and ends the process. */
 const MIN_HEAP = 16 * 1024 * 1024
 /** Milliseconds that a call nobody waits for may go on: what ends by itself within them costs less than a new thread. */
@@ -34,35 +35,6 @@ export interface WorkerPoolOptions {
   readonly onError?: (error: Error) => void
 }
 
-interface Target {
-  readonly url: URL
-  readonly exportName: string
-  readonly timeout: number
-  readonly edition: number
-  /** A path; undefined while there is no such file. */
-  file: string | undefined
-}
-
-interface Task {
-  readonly target: Target
-  readonly file: string
-  readonly packed: Packed
-  readonly resolve: (value: unknown) => void
-  readonly reject: (reason: unknown) => void
-  readonly unlisten: () => void
-  /** Since when it has waited, and then since when a thread has had it; on the clock. */
-  since: number
-  deadline: number
-  begun: boolean
-  /** Its thread's heap is being measured. */
-  measured: boolean
-  /** The caller has its answer. */
-  settled: boolean
-  id: number
-  slot: number
-  posting: Posting | undefined
-}
-
 /**
  * The process's worker threads. Bounded in threads, in calls that wait (`WORKER_OVERLOADED` at once), in the time a
  * call waits (its `timeout`, then `WORKER_OVERLOADED`) and in the time it runs (its `timeout`, then `PLUGIN_TIMEOUT`).
@@ -80,6 +52,7 @@ export class WorkerPool {
   #lastId = 0
   #lastEdition = 0
   #sweep: ClockTimer | undefined
+  #looks = 0
   #sweptAt = 0
   #sweptLate = false
   #closed: Promise<void> | undefined
@@ -167,7 +140,6 @@ export class WorkerPool {
         since: this.#clock.now(),
         deadline: 0,
         begun: false,
-        measured: false,
         settled: false,
         id: 0,
         slot: 0,
@@ -237,7 +209,7 @@ export class WorkerPool {
     task.deadline = Math.min(task.deadline, this.#clock.now() + GRACE)
   }
 
-  #cut(task: Task, reason: Error): void {
+  #cut(task: Task, reason: ProxyError): void {
     this.#settle(task, () => task.reject(reason))
     if (!this.#queue.delete(task) && task.posting) this.#threads.cut(task.posting, reason)
   }
@@ -264,7 +236,9 @@ export class WorkerPool {
   }
 
   #look(): void {
-    if (this.#running.size === 0) {
+    const over = this.#running.size === 0
+    this.#threads.look(over || ++this.#looks % FULL_LOOK === 0)
+    if (over) {
       this.#sweep?.cancel()
       this.#sweep = undefined
       return
@@ -279,23 +253,11 @@ export class WorkerPool {
         if (!task.settled) task.deadline = now + task.target.timeout
       }
       if (now >= task.deadline && !this.#sweptLate) this.#cut(task, tooLong(task))
-      else if (task.begun && !task.measured) void this.#measure(task)
     }
     for (const task of this.#queue) {
       if (now >= task.deadline && !this.#sweptLate)
         this.#cut(task, overloaded('no worker thread became free in time'))
     }
-  }
-
-  async #measure(task: Task): Promise<void> {
-    task.measured = true
-    const over = task.posting && (await this.#threads.isOverHeap(task.posting))
-    task.measured = false
-    if (over && this.#running.has(task))
-      this.#cut(
-        task,
-        tooLarge(labelOf({ exportName: task.target.exportName, file: task.file }), this.#options.maxHeap)
-      )
   }
 
   async #drain(): Promise<void> {
@@ -312,9 +274,4 @@ export class WorkerPool {
     for (const task of [...this.#queue, ...this.#running])
       this.#cut(task, overloaded('the worker threads are shutting down'))
   }
-}
-
-function tooLong({ target: { exportName, timeout }, file, begun }: Task): ProxyError {
-  const label = labelOf({ exportName, file })
-  return begun ? late(label, 'ran', timeout) : late(label, 'was loading', LOAD_TIMEOUT)
 }

@@ -1,4 +1,6 @@
+import type { Worker } from 'node:worker_threads'
 import type { Piscina, PiscinaTask } from 'piscina'
+import { OUT_OF_MEMORY } from './failures.js'
 import { HeapWatch } from './heap-watch.js'
 import { type Answer, type CallMessage, isStray, restore, type ThreadData } from './protocol.js'
 
@@ -28,7 +30,8 @@ class Posting {
   resolve!: (answer: Answer) => void
   reject!: (reason: unknown) => void
   starts = 0
-  threadId = 0
+  /** It was there at the last look. */
+  seen = false
   cancelled = false
   #listener: (() => void) | undefined
 
@@ -66,6 +69,10 @@ export class Threads {
   readonly #options: ThreadsOptions
   /** Tasks that no thread has been given yet. */
   readonly #waiting = new Set<Posting>()
+  /** What each busy thread has, by its id. */
+  readonly #busy = new Map<number, Posting>()
+  /** Threads at rest that were ended over their heaps, and get no more to do. */
+  readonly #retired = new Set<number>()
   #opening: Promise<Piscina> | undefined
   #piscina: Piscina | undefined
   #watch: HeapWatch | undefined
@@ -94,9 +101,19 @@ export class Threads {
     posting.reject(reason)
   }
 
-  /** Whether the call's thread uses more heap than it may. False where it is not known. */
-  async isOverHeap({ threadId }: Posting): Promise<boolean> {
-    return (await this.#watch?.isOver(threadId)) ?? false
+  /**
+   * Measures the heaps of threads that have been at one call since the last look, or of all, since what grows may
+   * also be what a worker keeps from call to call. Past the limit, a busy thread's call is cut, and one at rest ends.
+   */
+  look(all: boolean): void {
+    const watch = this.#watch
+    if (!watch || !this.#piscina) return
+    for (const worker of this.#piscina.threads) {
+      const { threadId } = worker
+      const posting = this.#busy.get(threadId)
+      if (all || posting?.seen) void this.#measure(watch, worker, posting)
+      if (posting) posting.seen = true
+    }
   }
 
   /** Ends every thread; what runs there rejects. */
@@ -128,11 +145,14 @@ export class Threads {
       resourceLimits: { maxOldGenerationSizeMb: heap / MIB },
       workerData,
       loadBalancer: (task, workers) => {
-        const idle = workers.find((worker) => worker.currentUsage === 0)
+        const idle = workers.find(({ currentUsage, id }) => currentUsage === 0 && !this.#retired.has(id))
         if (!idle) return null
         const posting = postingOf(task)
-        posting.threadId = idle.id
+        const { id } = idle
         this.#waiting.delete(posting)
+        this.#busy.set(id, posting)
+        const rest = () => this.#busy.get(id) === posting && this.#busy.delete(id)
+        posting.answer.then(rest, rest)
         return idle
       }
     })
@@ -167,6 +187,18 @@ export class Threads {
     } catch (error) {
       this.cut(posting, error as Error)
     }
+  }
+
+  async #measure(watch: HeapWatch, worker: Worker, posting: Posting | undefined): Promise<void> {
+    const { threadId } = worker
+    const over = await watch.isOver(threadId, posting === undefined)
+    // What has come since is not to blame.
+    if (!over || this.#busy.get(threadId) !== posting) return
+    if (posting)
+      return this.cut(posting, Object.assign(new Error('ended over its heap'), { code: OUT_OF_MEMORY }))
+    this.#retired.add(threadId)
+    await worker.terminate()
+    this.#retired.delete(threadId)
   }
 
   /** Runs anew the tasks whose thread ended before it could be given them, which Piscina leaves waiting. */

@@ -11,19 +11,17 @@ const server = createServer(async (request, response) => {
 })
 
 async function answer(path) {
-  switch (path) {
-    case '/price': {
-      const rate = await fetch(`${OUTBOUND}/rates/eur`)
-      return rate.ok ? { status: 200, text: `${await rate.text()} euro` } : { status: 502, text: 'no rate today' }
-    }
-    case '/report':
-      await sleep(2000)
-      return { status: 200, text: 'all is well, and it took two seconds to say' }
-    case '/crash':
-      return process.exit(1)
-    default:
-      return { status: 200, text: `hello from the app` }
+  if (path.startsWith('/prices/')) {
+    const rate = await fetch(`${OUTBOUND}/rates/eur`)
+    if (!rate.ok) return { status: 502, text: 'no rate today' }
+    return { status: 200, text: `${(10 * (await rate.json())).toFixed(2)} euro` }
   }
+  if (path === '/report') {
+    await sleep(3000)
+    return { status: 200, text: 'a report that took three seconds' }
+  }
+  if (path === '/crash') process.exit(1)
+  return { status: 200, text: 'hello from the app' }
 }
 
 server.listen(Number(`${ports}10`), '127.0.0.1')

@@ -199,14 +199,7 @@ export class TestPipeline {
     outgoing.once('close', () => {
       ended = true
     })
-    const exchange = accept(
-      this.generation,
-      shared,
-      entry,
-      incoming,
-      outgoing.asResponse(),
-      sent.url ?? '/'
-    )
+    const exchange = accept(this.generation, shared, entry, incoming, outgoing.asResponse(), sent.url ?? '/')
     const results = this.results
     return {
       exchange,

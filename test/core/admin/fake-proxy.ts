@@ -83,6 +83,7 @@ export function fakeProxy(): FakeProxy {
       text: proxy.metricsText,
       contentType: 'text/plain; version=0.0.4; charset=utf-8'
     }),
+    hooks: () => ({ request: undefined, response: undefined, error: undefined, finish: undefined }),
     explain: () => {
       throw new Error('not asked in these tests')
     }

@@ -7,6 +7,12 @@ export const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** As it was built: `npm test` builds before it tests. */
 const binary = `${root}dist/plugins/bin.js`
 
+/** What still runs, for when this process is ended before its tests have. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export interface RunningBinary {
   readonly child: ChildProcess
   /** All that was printed so far. */
@@ -32,6 +38,7 @@ export function start(
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
+  running.add(child)
   const said = { out: '', err: '' }
   const looks = new Set<() => void>()
   const hear = (which: 'out' | 'err') => (chunk: Buffer) => {
@@ -44,6 +51,7 @@ export function start(
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.once('close', (code, signal) => {
       over = true
+      running.delete(child)
       for (const look of looks) look()
       resolve(code ?? signal)
     })
@@ -84,13 +92,13 @@ export async function finish(
   args: string[],
   options: { cwd?: string; env?: Record<string, string> } = {}
 ): Promise<{ code: number | NodeJS.Signals | null; out: string; err: string }> {
-  const running = start(t, args, options)
-  const code = await running.ended
-  return { code, out: running.out, err: running.err }
+  const started = start(t, args, options)
+  const code = await started.ended
+  return { code, out: started.out, err: started.err }
 }
 
 /** The address of a listener's ready line. */
-export async function ready(running: RunningBinary, listener = 'inbound'): Promise<string> {
-  const [, address] = await running.untilOut(new RegExp(`^ready ${listener} (\\S+)$`, 'm'))
+export async function ready(started: RunningBinary, listener = 'inbound'): Promise<string> {
+  const [, address] = await started.untilOut(new RegExp(`^ready ${listener} (\\S+)$`, 'm'))
   return address as string
 }

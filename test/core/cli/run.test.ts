@@ -196,6 +196,26 @@ export default definePlugin({
   t.equal(await proxy.ended, 0)
 })
 
+t.test('the same before the proxy runs ends the start', async (t) => {
+  const plugin = `import { definePlugin } from 'outrigger'
+export default definePlugin({
+  name: 'careless',
+  async setup() {
+    setTimeout(() => { throw new Error('thrown early') }, 1)
+    await new Promise((resolve) => setTimeout(resolve, 60_000))
+  }
+})
+`
+  const failed = await finish(
+    t,
+    ['run'],
+    folder(t, `${saying('fine')}\nplugins: [ ./careless.ts ]\n`, { 'careless.ts': plugin })
+  )
+  t.equal(failed.code, 2)
+  t.match(failed.err, /failed while starting: thrown early/)
+  t.equal(failed.out, '')
+})
+
 const APP = `import { createServer } from 'node:http'
 import { appendFileSync, rmSync } from 'node:fs'
 const note = (text) => appendFileSync('events', text + '\\n')

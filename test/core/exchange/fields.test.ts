@@ -11,7 +11,15 @@ t.test('names are compared without case and kept with it', async (t) => {
   t.equal(fields.get('none'), undefined)
   t.ok(fields.has('X-a'))
   t.notOk(fields.has('x-'))
-  t.same([...fields], [['X-A', '1'], ['set-cookie', 'a'], ['Set-Cookie', 'b'], ['x-a', '2']])
+  t.same(
+    [...fields],
+    [
+      ['X-A', '1'],
+      ['set-cookie', 'a'],
+      ['Set-Cookie', 'b'],
+      ['x-a', '2']
+    ]
+  )
 })
 
 t.test('set replaces all of a name where the first stood', async (t) => {
@@ -43,7 +51,15 @@ t.test('__proto__, constructor and an empty value are fields like any other', as
 
 t.test('what HTTP does not allow is refused, and the value is not told', async (t) => {
   const fields = new Fields([])
-  for (const value of ['secret\r\nx: y', 'secret\n', 'secret\0', 'secret\x7f', 'secret✓', 7 as never, undefined as never]) {
+  for (const value of [
+    'secret\r\nx: y',
+    'secret\n',
+    'secret\0',
+    'secret\x7f',
+    'secret✓',
+    7 as never,
+    undefined as never
+  ]) {
     for (const call of ['set', 'append'] as const) {
       const error = t.throws(() => fields[call]('x-a', value)) as unknown as Error
       t.type(error, TypeError)
@@ -62,7 +78,9 @@ t.test('a header that a plugin may not set fails it, in each hook that has heade
     response: { response: ({ headers }: { headers: Fields }) => headers.append('x', 'a\rb') }
   }
   for (const [hook, hooks] of Object.entries(setups)) {
-    const run = await TestPipeline.build({ route: [definePlugin({ name: 'bad', setup: () => hooks as never })] })
+    const run = await TestPipeline.build({
+      route: [definePlugin({ name: 'bad', setup: () => hooks as never })]
+    })
     t.equal((await run.request()).error, 'PLUGIN_FAILED', hook)
     await run.close()
   }

@@ -14,7 +14,10 @@ const retries = (options: RetryOptions = {}, hooks: PluginHooks = {}) =>
   })
 
 t.test('no more than 16 attempts, whatever is asked for', async (t) => {
-  const run = await TestPipeline.build({ route: [retries()], upstream: () => ({ status: 503, body: 'busy' }) })
+  const run = await TestPipeline.build({
+    route: [retries()],
+    upstream: () => ({ status: 503, body: 'busy' })
+  })
   const { status, body, exchange } = await run.request()
   t.equal(status, 503)
   t.equal(body, 'busy', 'the last outcome stands')
@@ -124,7 +127,10 @@ t.test('delays that are none do not upset it', async (t) => {
 })
 
 t.test('the client leaves during the back-off: nothing more is sent', async (t) => {
-  const run = await TestPipeline.build({ route: [retries({ delay: 400 })], upstream: () => ({ status: 503 }) })
+  const run = await TestPipeline.build({
+    route: [retries({ delay: 400 })],
+    upstream: () => ({ status: 503 })
+  })
   const under = run.begin()
   await run.clock.advance(100)
   under.outgoing.destroy()
@@ -136,7 +142,10 @@ t.test('the client leaves during the back-off: nothing more is sent', async (t) 
 })
 
 t.test('the deadline passes during the back-off of a longer one', async (t) => {
-  const slow = definePlugin({ name: 'slow', setup: ({ clock }) => ({ candidates: () => undefined, attempt: () => clock.sleep(300) }) })
+  const slow = definePlugin({
+    name: 'slow',
+    setup: ({ clock }) => ({ candidates: () => undefined, attempt: () => clock.sleep(300) })
+  })
   const run = await TestPipeline.build({
     timeout: 1_000,
     route: [retries({ delay: 500 }), slow],

@@ -61,7 +61,10 @@ for (const hook of HEARD) {
   for (const [what, how] of Object.entries(throws)) {
     t.test(`${hook} ${what}: logged, and the client has its answer`, async (t) => {
       let others = 0
-      const other = definePlugin({ name: 'other', setup: () => ({ [hook]: () => void others++ }) as PluginHooks })
+      const other = definePlugin({
+        name: 'other',
+        setup: () => ({ [hook]: () => void others++ }) as PluginHooks
+      })
       const run = await TestPipeline.build({ route: [other, failing(hook, how), other] })
       const { status, body } = await run.request()
       t.equal(status, 200)
@@ -168,7 +171,10 @@ for (const hook of [...WAITED, 'error'] as HookName[]) {
     t.ok((result?.duration ?? 0) >= 300 && (result?.duration ?? 0) < 460, `${result?.duration} ms`)
     t.match(run.log.lines.find(({ level }) => level === 'error')?.fields, { plugin: 'culprit', hook })
     await run.close()
-    const skips = await TestPipeline.build({ ...setup, route: [{ plugin, hookTimeout: 300, onFailure: 'skip' }] })
+    const skips = await TestPipeline.build({
+      ...setup,
+      route: [{ plugin, hookTimeout: 300, onFailure: 'skip' }]
+    })
     const answer = await skips.request()
     t.equal(answer.status, hook === 'error' ? 502 : 200, 'skipped')
     await skips.close()
@@ -193,44 +199,47 @@ t.test('an answer after the timeout is ignored', async (t) => {
   await run.close()
 })
 
-t.test('waiting for the client’s body is not the plugin’s time; its own time before and after is', async (t) => {
-  const build = (own: number) =>
-    TestPipeline.build({
-      timeout: 60_000,
-      route: [
-        {
-          hookTimeout: 500,
-          plugin: definePlugin({
-            name: 'reads',
-            body: { request: 'buffer' },
-            setup: ({ clock }) => ({
-              async request({ request }) {
-                await clock.sleep(200)
-                const text = await request.body.text()
-                await clock.sleep(own)
-                return new Reply(200, text)
-              }
+t.test(
+  'waiting for the client’s body is not the plugin’s time; its own time before and after is',
+  async (t) => {
+    const build = (own: number) =>
+      TestPipeline.build({
+        timeout: 60_000,
+        route: [
+          {
+            hookTimeout: 500,
+            plugin: definePlugin({
+              name: 'reads',
+              body: { request: 'buffer' },
+              setup: ({ clock }) => ({
+                async request({ request }) {
+                  await clock.sleep(200)
+                  const text = await request.body.text()
+                  await clock.sleep(own)
+                  return new Reply(200, text)
+                }
+              })
             })
-          })
-        }
-      ]
-    })
-  for (const [own, status] of [
-    [200, 200],
-    [400, 500]
-  ] as const) {
-    const run = await build(own)
-    const source = new Readable({ read() {} })
-    const under = run.begin({ method: 'POST', headers: { 'transfer-encoding': 'chunked' } }, source)
-    await run.clock.advance(10_000)
-    source.push('slow')
-    await run.clock.advance(10_000)
-    source.push(null)
-    for (let i = 0; i < 50 && !under.ended; i++) await run.clock.advance(20)
-    t.equal(under.answer().status, status)
-    await run.close()
+          }
+        ]
+      })
+    for (const [own, status] of [
+      [200, 200],
+      [400, 500]
+    ] as const) {
+      const run = await build(own)
+      const source = new Readable({ read() {} })
+      const under = run.begin({ method: 'POST', headers: { 'transfer-encoding': 'chunked' } }, source)
+      await run.clock.advance(10_000)
+      source.push('slow')
+      await run.clock.advance(10_000)
+      source.push(null)
+      for (let i = 0; i < 50 && !under.ended; i++) await run.clock.advance(20)
+      t.equal(under.answer().status, status)
+      await run.close()
+    }
   }
-})
+)
 
 t.test('a code that a plugin chose is an answer: onFailure: skip does not skip it', async (t) => {
   const plugin = failing('request', () => {

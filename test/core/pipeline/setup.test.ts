@@ -5,7 +5,11 @@ import { checkNeeds } from '../../../core/pipeline/needs.js'
 import { configOf, type PipelineSetup, TestPipeline } from '../../support/pipeline.js'
 
 const identity = key<string>('identity')
-const provides = definePlugin({ name: 'gives', provides: [identity], setup: () => ({ request: (e) => e.set(identity, 'me') }) })
+const provides = definePlugin({
+  name: 'gives',
+  provides: [identity],
+  setup: () => ({ request: (e) => e.set(identity, 'me') })
+})
 const needs = definePlugin({ name: 'takes', needs: [identity], setup: () => ({}) })
 
 function problems(setup: PipelineSetup): string[] {
@@ -35,7 +39,10 @@ t.test('needs: each message', async (t) => {
   t.same(problems({ route: [needs] }), [none('on route route')])
   t.match(problems({ top: [needs] }), [/^takes: takes needs "identity", which no plugin before it provides/])
   t.same(problems({ route: [needs, provides] }), [behind])
-  t.match(problems({ top: [needs], route: [provides] })[0], /list it behind gives|no plugin before it provides/)
+  t.match(
+    problems({ top: [needs], route: [provides] })[0],
+    /list it behind gives|no plugin before it provides/
+  )
   t.match(problems({ service: [needs] })[0], /no plugin before it provides on route route/)
   const two = definePlugin({ name: 'more', needs: [key('a'), key('b')], setup: () => ({}) })
   t.equal(problems({ route: [two] }).length, 2, 'all of them at once')
@@ -44,7 +51,10 @@ t.test('needs: each message', async (t) => {
 t.test('needs: a service that several routes lead to is checked on each', async (t) => {
   const found = problems({
     service: [needs],
-    routes: [{ name: 'good', plugins: configOf({ route: [provides] }).routes[0]?.plugins ?? [] }, { name: 'bad' }]
+    routes: [
+      { name: 'good', plugins: configOf({ route: [provides] }).routes[0]?.plugins ?? [] },
+      { name: 'bad' }
+    ]
   })
   t.match(found.join(), /on route bad/)
 })
@@ -105,7 +115,11 @@ t.test('one setup that fails closes it and all before it, and says which it was'
       /could not be set up: no licence$/
     ],
     ['rejects', () => Promise.reject(new Error('no licence')), /no licence/],
-    ['an unknown hook', () => ({ onRequest: () => {} }), /setup returned "onRequest", which is no hook; hooks are request, /],
+    [
+      'an unknown hook',
+      () => ({ onRequest: () => {} }),
+      /setup returned "onRequest", which is no hook; hooks are request, /
+    ],
     ['no function', () => ({ request: 'x' }), /hook request is not a function/],
     ['no object', () => 'hooks', /setup returns an object of hooks, not string/],
     ['a function', () => () => {}, /setup returns an object of hooks, not function/],
@@ -130,7 +144,14 @@ t.test('one setup that fails closes it and all before it, and says which it was'
     t.match(failure?.message, message, what)
     t.same(
       trace,
-      ['setup t top *', 'setup bad route route', 'second of bad', 'first of bad', 'second of t', 'first of t'],
+      [
+        'setup t top *',
+        'setup bad route route',
+        'second of bad',
+        'first of bad',
+        'second of t',
+        'first of t'
+      ],
       what
     )
   }

@@ -13,7 +13,10 @@ function target(name: string, match: Match): { config: RouteConfig } {
 /** Names are a, b, c... in the order listed. */
 function matcher(...matches: Match[]) {
   const all = new Matcher(matches.map((match, i) => target(String.fromCharCode(97 + i), match)))
-  const name = (path: string, rest: { host?: string; method?: string; query?: string; headers?: string[] } = {}) =>
+  const name = (
+    path: string,
+    rest: { host?: string; method?: string; query?: string; headers?: string[] } = {}
+  ) =>
     all.match({
       path,
       host: rest.host ?? '',
@@ -72,7 +75,8 @@ t.test('the most specific wins, wherever it is listed', async (t) => {
     ['/a/b/d', { host: 'example.com' }, 'c'],
     ['/zzz', { host: 'a.b.eu.example.com' }, 'i']
   ]
-  for (const [path, rest, wanted] of cases) t.equal(name(path, rest), wanted, `${JSON.stringify(rest)} ${path}`)
+  for (const [path, rest, wanted] of cases)
+    t.equal(name(path, rest), wanted, `${JSON.stringify(rest)} ${path}`)
 })
 
 t.test('a tie goes to the one listed first', async (t) => {
@@ -90,7 +94,11 @@ t.test('a route whose conditions fail leaves the request to the next best', asyn
 })
 
 t.test('hosts: exact before wildcard, wildcard before any, an exhausted host falls through', async (t) => {
-  const { name } = matcher({ host: 'a.test', path: '/only' }, { host: '*.test', path: '/wild' }, { host: '*' })
+  const { name } = matcher(
+    { host: 'a.test', path: '/only' },
+    { host: '*.test', path: '/wild' },
+    { host: '*' }
+  )
   t.equal(name('/only', { host: 'a.test' }), 'a')
   t.equal(name('/wild', { host: 'a.test' }), 'b')
   t.equal(name('/x', { host: 'a.test' }), 'c')
@@ -101,7 +109,12 @@ t.test('hosts: exact before wildcard, wildcard before any, an exhausted host fal
 })
 
 t.test('headers and query: the value, or * for presence', async (t) => {
-  const { name } = matcher({ headers: { 'x-a': 'One' } }, { headers: { 'x-b': '*' } }, { query: { q: 'ä b' } }, { query: { r: '*' } })
+  const { name } = matcher(
+    { headers: { 'x-a': 'One' } },
+    { headers: { 'x-b': '*' } },
+    { query: { q: 'ä b' } },
+    { query: { r: '*' } }
+  )
   t.equal(name('/', { headers: ['X-A', 'One'] }), 'a')
   t.equal(name('/', { headers: ['X-A', 'one'] }), undefined)
   t.equal(name('/', { headers: ['x-b', ''] }), 'b')
@@ -119,7 +132,11 @@ t.test('patterns are normalised as paths are', async (t) => {
 })
 
 t.test('names that are also properties of objects', async (t) => {
-  const { name } = matcher({ path: '/__proto__' }, { host: '__proto__' }, { host: 'constructor', path: '/toString/*' })
+  const { name } = matcher(
+    { path: '/__proto__' },
+    { host: '__proto__' },
+    { host: 'constructor', path: '/toString/*' }
+  )
   t.equal(name('/__proto__'), 'a')
   t.equal(name('/x', { host: '__proto__' }), 'b')
   t.equal(name('/toString/x', { host: 'constructor' }), 'c')
@@ -145,7 +162,8 @@ function slowly(matches: Match[], subject: Parameters<Matcher<never>['match']>[0
       if (host?.startsWith('*.') === true) {
         if (!subject.host.endsWith(host.slice(1)) || subject.host.length < host.length) return false
       } else if (host !== undefined && host !== subject.host) return false
-      if (path.endsWith('/*') ? !subject.path.startsWith(path.slice(0, -1)) : path !== subject.path) return false
+      if (path.endsWith('/*') ? !subject.path.startsWith(path.slice(0, -1)) : path !== subject.path)
+        return false
       if (methods !== undefined && !methods.includes(subject.method)) return false
       return Object.entries(headers ?? {}).every(([name, value]) => subject.headers.get(name) === value)
     })
@@ -193,7 +211,9 @@ t.test('random routes and requests agree with the rule said slowly', async (t) =
       }
       const got = all.match(subject)?.config.name
       if (got !== slowly(matches, subject) && wrong++ < 3)
-        t.fail(`${JSON.stringify(subject)} took ${got}, not ${slowly(matches, subject)}, of ${JSON.stringify(matches)}`)
+        t.fail(
+          `${JSON.stringify(subject)} took ${got}, not ${slowly(matches, subject)}, of ${JSON.stringify(matches)}`
+        )
       const near = all.near(subject).find(({ failing }) => failing.length === 0)
       if (near?.target.config.name !== got && wrong++ < 3) t.fail('near() disagrees with match()')
     }
@@ -203,9 +223,17 @@ t.test('random routes and requests agree with the rule said slowly', async (t) =
 
 t.test('10,000 routes cost a request no more than a few', async (t) => {
   const many = new Matcher(
-    Array.from({ length: 10_000 }, (_, i) => target(`r${i}`, { path: i % 2 ? `/s${i}/*` : `/s${i}`, host: i % 3 ? undefined : `h${i % 50}.test` }))
+    Array.from({ length: 10_000 }, (_, i) =>
+      target(`r${i}`, { path: i % 2 ? `/s${i}/*` : `/s${i}`, host: i % 3 ? undefined : `h${i % 50}.test` })
+    )
   )
-  const subject = (path: string, host = '') => ({ path, host, method: 'GET', query: '', headers: new Fields([]) })
+  const subject = (path: string, host = '') => ({
+    path,
+    host,
+    method: 'GET',
+    query: '',
+    headers: new Fields([])
+  })
   t.equal(many.match(subject('/s9998'))?.config.name, 'r9998')
   t.equal(many.match(subject('/s9997/a/b/c/d'))?.config.name, 'r9997')
   t.equal(many.match(subject('/none')), undefined)

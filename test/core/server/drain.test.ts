@@ -14,35 +14,35 @@ async function until(holds: () => boolean): Promise<boolean> {
   return holds()
 }
 
-t.test('drain: what is under way ends 200 and says connection: close; new connections are refused', async (t) => {
-  const answers: (() => void)[] = []
-  const upstream = await startUpstream(t, (_request, response) => {
-    answers.push(() => response.end('done'))
-  })
-  let closed = 0
-  const watches = definePlugin({ name: 'watches', setup: ({ onClose }) => onClose(() => void closed++) })
-  const { proxy, url } = await startTestProxy(t, { endpoints: [upstream.url], plugins: [watches] })
-  const address = url()
-  const client = await RawClient.connect(address)
-  client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
-  const idle = await RawClient.connect(address)
-  t.ok(await until(() => answers.length === 1))
-  const draining = proxy.drain()
-  t.equal(proxy.state, 'draining')
-  await idle.closed()
-  t.ok(await until(() => true))
-  await t.rejects(RawClient.connect(address), 'refused')
-  t.equal(closed, 0)
-  answers[0]?.()
-  const text = await client.closed()
-  t.match(parseResponse(text), { status: 200, body: 'done' })
-  t.match(text, /connection: close/i)
-  await draining
-  t.equal(proxy.state, 'closed')
-  t.equal(closed, 1)
-  t.equal(proxy.inFlight, 0)
-  await t.rejects(proxy.reload(), 'and takes no configuration any more')
-})
+t.test(
+  'drain: what is under way ends 200 and says connection: close; new connections are refused',
+  async (t) => {
+    const answers: (() => void)[] = []
+    const upstream = await startUpstream(t, (_request, response) => {
+      answers.push(() => response.end('done'))
+    })
+    let closed = 0
+    const watches = definePlugin({ name: 'watches', setup: ({ onClose }) => onClose(() => void closed++) })
+    const { proxy, url } = await startTestProxy(t, { endpoints: [upstream.url], plugins: [watches] })
+    const address = url()
+    const client = await RawClient.connect(address)
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    t.ok(await until(() => answers.length === 1))
+    const draining = proxy.drain()
+    t.equal(proxy.state, 'draining')
+    await t.rejects(RawClient.connect(address), 'refused')
+    t.equal(closed, 0)
+    answers[0]?.()
+    const text = await client.closed()
+    t.match(parseResponse(text), { status: 200, body: 'done' })
+    t.match(text, /connection: close/i)
+    await draining
+    t.equal(proxy.state, 'closed')
+    t.equal(closed, 1)
+    t.equal(proxy.inFlight, 0)
+    await t.rejects(proxy.reload(), 'and takes no configuration any more')
+  }
+)
 
 t.test('drain: a keep-alive connection in use is told to close with its next answer', async (t) => {
   let hold: (() => void) | undefined
@@ -62,6 +62,16 @@ t.test('drain: a keep-alive connection in use is told to close with its next ans
   const text = await client.closed()
   t.match(text, /connection: close[\s\S]*held$/i)
   await draining
+})
+
+t.test('drain: a connection on which nothing was ever sent does not hold it up', async (t) => {
+  const { proxy, url } = await startTestProxy(t, { endpoints: ['http://127.0.0.1:9'] })
+  const idle = await RawClient.connect(url())
+  await sleep(50)
+  const startedAt = performance.now()
+  await Promise.race([proxy.drain(), sleep(3_000)])
+  t.ok(performance.now() - startedAt < 2_000, `${Math.round(performance.now() - startedAt)} ms`)
+  idle.destroy()
 })
 
 t.test('drain: past its time the rest is cut', async (t) => {

@@ -1,7 +1,7 @@
 // What `explain` says is what a request gets.
 import t from 'tap'
 import { startProxy } from '../../../plugins/testing.js'
-import { RawClient, parseResponse } from '../../support/raw-client.js'
+import { parseResponse, RawClient } from '../../support/raw-client.js'
 
 const routes = [
   { name: 'exact', match: { path: '/a/b' }, reply: { status: 200, body: 'exact' } },
@@ -19,8 +19,26 @@ t.test('explain agrees with what is answered', async (t) => {
   t.teardown(close)
   const cases: { method?: string; path: string; host?: string; headers?: Record<string, string> }[] = []
   for (const path of [
-    '/a/b', '/a/', '/a/x', '/a', '/', '/w/1', '/q', '/q?v=2', '/q?v=3', '/files/a%2fb', '/a/a%2fb', '/none%2f',
-    '/a/../a/b', '//a//b', '/%61/b', '/../x', '/a/%2e%2e/%2e%2e', '/a%00', '/a/..;/b', '/a#b'
+    '/a/b',
+    '/a/',
+    '/a/x',
+    '/a',
+    '/',
+    '/w/1',
+    '/q',
+    '/q?v=2',
+    '/q?v=3',
+    '/files/a%2fb',
+    '/a/a%2fb',
+    '/none%2f',
+    '/a/../a/b',
+    '//a//b',
+    '/%61/b',
+    '/../x',
+    '/a/%2e%2e/%2e%2e',
+    '/a%00',
+    '/a/..;/b',
+    '/a#b'
   ])
     for (const host of ['any', 'shop.test', 'x.test', 'a b'])
       for (const [method, headers] of [
@@ -41,8 +59,10 @@ t.test('explain agrees with what is answered', async (t) => {
     } catch (error) {
       said = error instanceof TypeError ? '400' : String(error)
     }
-    const got = response?.status === 200 ? response.body : response?.status === 404 ? '-' : String(response?.status)
-    if (said !== got && wrong++ < 5) t.fail(`${method} ${path} on ${host}: explained as ${said}, answered as ${got}`)
+    const got =
+      response?.status === 200 ? response.body : response?.status === 404 ? '-' : String(response?.status)
+    if (said !== got && wrong++ < 5)
+      t.fail(`${method} ${path} on ${host}: explained as ${said}, answered as ${got}`)
   }
   t.equal(wrong, 0)
 })

@@ -46,7 +46,8 @@ function world() {
   return { clock, metrics, open, store, log, service, urls }
 }
 
-const find = (service: Service, url: string) => service.endpoints.find((one) => one.url === url) as (typeof service.endpoints)[number]
+const find = (service: Service, url: string) =>
+  service.endpoints.find((one) => one.url === url) as (typeof service.endpoints)[number]
 
 t.test('mark takes out and brings back, with a line each and none for what is so already', async (t) => {
   const { service, urls, log } = world()
@@ -144,8 +145,15 @@ t.test('replace: what stays keeps its state, what goes is closed, twice the same
   const b = find(one, 'http://b')
   b.attempts = 7
   one.eject(b, 60_000)
-  one.replace([{ url: 'http://b', weight: 5, tags: { v: '2' } }, { url: 'http://c' }, { url: 'http://c', weight: 9 }])
-  t.same(one.endpoints.map(({ url }) => url), ['http://b', 'http://c'])
+  one.replace([
+    { url: 'http://b', weight: 5, tags: { v: '2' } },
+    { url: 'http://c' },
+    { url: 'http://c', weight: 9 }
+  ])
+  t.same(
+    one.endpoints.map(({ url }) => url),
+    ['http://b', 'http://c']
+  )
   t.equal(find(one, 'http://b'), b)
   t.match(b, { attempts: 7, weight: 5, tags: { v: '2' } })
   t.same(urls(one), ['http://c'])
@@ -171,7 +179,8 @@ t.test('replace with weights that are none is refused', async (t) => {
   const { service, urls } = world()
   const one = service()
   one.activate()
-  for (const weight of [-1, Number.NaN]) t.throws(() => one.replace([{ url: 'http://c', weight }]), RangeError)
+  for (const weight of [-1, Number.NaN])
+    t.throws(() => one.replace([{ url: 'http://c', weight }]), RangeError)
   t.same(urls(one), ['http://a', 'http://b'])
 })
 

@@ -15,7 +15,11 @@ t.test('the reply, the attempts, what endpoints got, the log and the result', as
       response: ({ headers }) => headers.set('x-back', '1')
     })
   })
-  const run = runPlugin(plugin, {}, { upstream: ({ index }) => ({ status: index === 0 ? 503 : 201, body: { a: 1 } }) })
+  const run = runPlugin(
+    plugin,
+    {},
+    { upstream: ({ index }) => ({ status: index === 0 ? 503 : 201, body: { a: 1 } }) }
+  )
   const answer = await run.request({ url: '/x?y=1', headers: { 'X-A': ['1', '2'] } })
   t.equal(answer.status, 201)
   t.same(answer.json(), { a: 1 })
@@ -78,7 +82,10 @@ t.test('the clock moves by itself to what is slept for, or by hand', async (t) =
 })
 
 t.test('a hook that never resolves ends by its hookTimeout, on the clock', async (t) => {
-  const plugin = definePlugin({ name: 'mine', setup: () => ({ request: () => new Promise<undefined>(() => {}) }) })
+  const plugin = definePlugin({
+    name: 'mine',
+    setup: () => ({ request: () => new Promise<undefined>(() => {}) })
+  })
   const run = runPlugin(plugin, {}, { hookTimeout: 200 })
   const asked = run.request()
   await run.clock.advance(0)
@@ -87,30 +94,37 @@ t.test('a hook that never resolves ends by its hookTimeout, on the clock', async
   await run.close()
 })
 
-t.test('autoAdvance: a hook or an endpoint that never answers ends by itself too', { timeout: 5_000 }, async (t) => {
-  const hangs = definePlugin({ name: 'hangs', setup: () => ({ request: () => new Promise<undefined>(() => {}) }) })
-  const passes = definePlugin({ name: 'passes', setup: () => ({}) })
-  for (const [plugin, options, error] of [
-    [hangs, { hookTimeout: 200 }, 'PLUGIN_TIMEOUT'],
-    [passes, { timeout: 500, upstream: () => new Promise<never>(() => {}) }, 'DEADLINE_EXCEEDED']
-  ] as const) {
-    const run = runPlugin(plugin, {}, options)
-    let spins = 0
-    const answer = await Promise.race([
-      run.request(),
-      (async () => {
-        while (spins++ < 2_000) await new Promise((resolve) => setImmediate(resolve))
-        return undefined
-      })()
-    ])
-    t.equal(answer?.error, error)
-    if (answer === undefined) {
-      // Let it go, so that the file ends.
-      await run.clock.advance(20_000)
+t.test(
+  'autoAdvance: a hook or an endpoint that never answers ends by itself too',
+  { timeout: 5_000 },
+  async (t) => {
+    const hangs = definePlugin({
+      name: 'hangs',
+      setup: () => ({ request: () => new Promise<undefined>(() => {}) })
+    })
+    const passes = definePlugin({ name: 'passes', setup: () => ({}) })
+    for (const [plugin, options, error] of [
+      [hangs, { hookTimeout: 200 }, 'PLUGIN_TIMEOUT'],
+      [passes, { timeout: 500, upstream: () => new Promise<never>(() => {}) }, 'DEADLINE_EXCEEDED']
+    ] as const) {
+      const run = runPlugin(plugin, {}, options)
+      let spins = 0
+      const answer = await Promise.race([
+        run.request(),
+        (async () => {
+          while (spins++ < 2_000) await new Promise((resolve) => setImmediate(resolve))
+          return undefined
+        })()
+      ])
+      t.equal(answer?.error, error)
+      if (answer === undefined) {
+        // Let it go, so that the file ends.
+        await run.clock.advance(20_000)
+      }
+      await run.close()
     }
-    await run.close()
   }
-})
+)
 
 t.test('HEAD has no body', async (t) => {
   const run = runPlugin(definePlugin({ name: 'mine', setup: () => ({}) }))
@@ -142,7 +156,8 @@ t.test('what an endpoint may do: fail, throw, answer late', async (t) => {
 
 t.test('onFailure, place, before and after', async (t) => {
   const trace: string[] = []
-  const named = (name: string) => definePlugin({ name, setup: () => ({ attempt: () => void trace.push(name) }) })
+  const named = (name: string) =>
+    definePlugin({ name, setup: () => ({ attempt: () => void trace.push(name) }) })
   const fails = definePlugin({
     name: 'fails',
     setup: () => ({
@@ -152,7 +167,11 @@ t.test('onFailure, place, before and after', async (t) => {
       }
     })
   })
-  const run = runPlugin(fails, {}, { place: 'service', before: [named('a')], after: [named('b')], onFailure: 'skip' })
+  const run = runPlugin(
+    fails,
+    {},
+    { place: 'service', before: [named('a')], after: [named('b')], onFailure: 'skip' }
+  )
   const { error } = await run.request()
   t.equal(error, 'OVERLOADED')
   t.same(trace, ['a', 'fails'])

@@ -26,3 +26,19 @@ for (const name of ['growObjects', 'growMap'] as const) {
 t.test('garbage is no growth', async (t) => {
   t.equal(await bind('litter')(200), 10_000)
 })
+
+t.test('what a worker keeps from call to call ends its thread, at most one call with it', async (t) => {
+  const leak = bind('leak')
+  const first = await leak()
+  const failed: Error[] = []
+  let thread = first
+  for (let call = 0; call < 1000 && thread === first; call++) {
+    thread = await leak().catch((error: Error) => {
+      failed.push(error)
+      return first
+    })
+  }
+  t.not(thread, first)
+  t.ok(failed.length <= 1)
+  for (const { message } of failed) t.match(message, /^leak .*past the heap limit of 64 MiB/)
+})

@@ -1,0 +1,82 @@
+import type { ListenerConfig } from '../config/types.js'
+import { type Handle, Listener } from './listener.js'
+
+type Listeners = ReadonlyMap<string, ListenerConfig>
+
+/** A proxy's listeners, and what becomes of them when a configuration changes. */
+export class ListenerSet {
+  readonly #open = new Map<string, Listener>()
+  readonly #addresses: Map<string, string>
+  readonly #handle: Handle
+  readonly #background: (work: Promise<void>) => void
+
+  /**
+   * @param addresses kept up to date with where each listener can be reached
+   * @param background takes work that nobody waits for
+   */
+  constructor(addresses: Map<string, string>, handle: Handle, background: (work: Promise<void>) => void) {
+    this.#addresses = addresses
+    this.#handle = handle
+    this.#background = background
+  }
+
+  /**
+   * Opens what is not open and changes what has changed; all of it or none.
+   *
+   * @throws StartError; then each listener is as it was
+   */
+  async take(configs: Listeners): Promise<void> {
+    const opened: Listener[] = []
+    const freed: Listener[] = []
+    try {
+      for (const config of configs.values()) {
+        const running = this.#open.get(config.name)
+        if ((await running?.adopt(config)) === true) continue
+        if (running !== undefined && sameAddress(running.config, config)) {
+          // The address must be free before it can be bound anew; open connections end in their own time.
+          this.#background(running.drain())
+          freed.push(running)
+        }
+        opened.push(await Listener.open(config, this.#handle))
+      }
+    } catch (error) {
+      await Promise.all(opened.map((listener) => listener.close()))
+      for (const { config } of freed) this.#put(await Listener.open(config, this.#handle))
+      throw error
+    }
+    for (const listener of opened) {
+      const before = this.#open.get(listener.name)
+      this.#put(listener)
+      if (before !== undefined && !before.draining) this.#background(before.drain())
+    }
+  }
+
+  /** Lets go of those that a configuration no longer has; what they have under way ends. */
+  drop(configs: Listeners): void {
+    for (const [name, listener] of this.#open) {
+      if (configs.has(name)) continue
+      this.#open.delete(name)
+      this.#addresses.delete(name)
+      this.#background(listener.drain())
+    }
+  }
+
+  /** All of them accept no more; resolves when every connection has ended. */
+  async drain(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((listener) => listener.drain()))
+  }
+
+  /** Cuts what is left. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((listener) => listener.close()))
+  }
+
+  #put(listener: Listener): void {
+    this.#open.set(listener.name, listener)
+    this.#addresses.set(listener.name, listener.url)
+  }
+}
+
+function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
+  return JSON.stringify(a.address) === JSON.stringify(b.address)
+}
