@@ -1,4 +1,5 @@
-// `npm start`: readies the checkout, then runs the shop of examples/shop until Ctrl-C.
+// `npm start`: readies the checkout, then runs the shop of examples/shop until Ctrl-C. Its script says `exec`, since a
+// shell in between does not pass on the signal that npm was sent.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { prepare, root } from './prepare.mjs'

@@ -1,6 +1,5 @@
 import type { Logger } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
-import type { LogLevel } from '../log/logger.js'
 import type { Proxy } from '../server/types.js'
 import { UsageError } from './failure.js'
 import { parseTarget } from './reach.js'
@@ -38,28 +37,16 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
     import('../server/proxy.js'),
     import('../log/logger.js')
   ])
-  const log = createLogger({ level: options.verbose ? 'debug' : 'info', verbose: options.verbose })
-  // What the configuration says of the log holds, unless more was asked for here.
-  const follow = (proxy: Proxy) => {
-    if (!options.verbose) log.level = levelOf(proxy.config()) ?? 'info'
-  }
-  const session = new Session(log, follow)
+  const log = createLogger({ verbose: options.verbose })
+  const session = new Session(log)
   await session.run(options, waitTimeout, (onDrain) =>
-    createProxyWith(host, options.file, { onDrain, ...(options.verbose ? { log } : {}) })
+    createProxyWith(host, options.file, { onDrain, log, ...(options.verbose ? { logLevel: 'debug' } : {}) })
   )
 }
-
-function levelOf(config: unknown): LogLevel | undefined {
-  const { level } = (config as { log?: { level?: string } } | undefined)?.log ?? {}
-  return LEVELS.find((known) => known === level)
-}
-
-const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 /** One life of the process: started, running, asked to stop, drained. */
 class Session {
   readonly #log: Logger
-  readonly #follow: (proxy: Proxy) => void
   /** Aborts when the proxy is to end, its reason being what asked for it. */
   readonly #stop = new AbortController()
   #proxy: Proxy | undefined
@@ -69,10 +56,8 @@ class Session {
   #watch: FileWatch | undefined
   #ignoreStray: () => void = () => {}
 
-  /** @param follow called with each configuration that is taken up */
-  constructor(log: Logger, follow: (proxy: Proxy) => void) {
+  constructor(log: Logger) {
     this.#log = log
-    this.#follow = follow
   }
 
   async run(
@@ -115,25 +100,20 @@ class Session {
     try {
       const proxy = await Promise.race([create(() => this.#stop.abort('POST /drain')), failure])
       this.#proxy = proxy
-      this.#follow(proxy)
       if (stop.aborted) return proxy
       if (options.watch) {
         const onChange = (file: string) => this.#askReload(`${file} changed`)
         this.#watch = await FileWatch.open({ files: proxy.watched, since, onChange })
       }
-      await Promise.race([proxy.start(), failure])
-      if (options.command !== undefined && !stop.aborted) {
+      const { command, waitFor } = options
+      const until = () => {
+        if (command === undefined || stop.aborted) return Promise.resolve()
         const endpoints = proxy.services().flatMap((service) => service.endpoints.map(({ url }) => url))
-        const { command, waitFor } = options
-        const starting = startService(
-          { command, waitFor, waitTimeout, endpoints, log: this.#log },
-          stop,
-          (service) => {
-            this.#service = service
-          }
-        )
-        await Promise.race([starting, failure])
+        return startService({ command, waitFor, waitTimeout, endpoints, log: this.#log }, stop, (service) => {
+          this.#service = service
+        })
       }
+      await Promise.race([proxy.start(until), failure])
       return proxy
     } finally {
       ignore()
@@ -156,7 +136,6 @@ class Session {
       reload: () => proxy.reload(),
       log: this.#log,
       onDone: (succeeded, startedAt) => {
-        this.#follow(proxy)
         tellReady(proxy, told)
         void this.#watch?.update(proxy.watched, startedAt, !succeeded)
       }

@@ -129,7 +129,7 @@ export const fileSchema = z.strictObject({
     .strictObject({
       threads: whole(1, 1024).describe('By default one less than there are cores.').optional(),
       maxQueue: whole(0, 1_000_000).describe('Tasks that may wait. By default 64 per thread.').optional(),
-      maxHeap: size({ min: 16 * 1024 ** 2 })
+      maxHeap: size({ min: 32 * 1024 ** 2 })
         .describe('Heap of one thread.')
         .default('256MiB')
     })

@@ -39,6 +39,11 @@ export function explain(
   const subject = { method: method.toUpperCase(), host, path, query, headers }
   const request = { method: subject.method, host, path, query }
   const won = matcher.match(subject)
+  if (normal.encodedSlash && won?.config.encodedSlashes !== 'keep') {
+    throw new TypeError(
+      `the path of ${JSON.stringify(url)} holds an encoded slash: the request would get 400`
+    )
+  }
   const near = matcher.near(subject)
   const others = near
     .filter(({ target }) => target !== won)

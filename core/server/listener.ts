@@ -29,6 +29,7 @@ export class Listener implements Entry {
   bodyTimeout: number
   draining = false
   readonly #app: FastifyInstance
+  readonly #sockets = new Set<Socket>()
   #url = ''
 
   private constructor(config: ListenerConfig, app: FastifyInstance) {
@@ -58,6 +59,10 @@ export class Listener implements Entry {
     await app.register(httpProxy, { upstream: NOWHERE, httpMethods })
     const { server } = app as unknown as { server: Server }
     server.headersTimeout = config.headersTimeout
+    server.on(config.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      listener.#sockets.add(socket)
+      socket.once('close', () => listener.#sockets.delete(socket))
+    })
     // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
     server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
     try {
@@ -103,6 +108,8 @@ export class Listener implements Entry {
   /** Accepts no more; resolves when every connection has ended. Answers from now on say `connection: close`. */
   async drain(): Promise<void> {
     this.draining = true
+    // To Node a connection is idle once it has had an answer; one that never asked anything would be waited for.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     await this.#app.close()
   }
 

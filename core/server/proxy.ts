@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../hooks/clock.js'
 import { Deadlines } from '../hooks/deadlines.js'
 import type { CounterCell } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
-import { createLogger, type ProxyLogger } from '../log/logger.js'
+import { createLogger, type LogLevel, type ProxyLogger } from '../log/logger.js'
 import { MetricsRegistry } from '../metrics/registry.js'
 import { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
@@ -28,8 +28,10 @@ import {
 import { pluginViews, routeViews, serviceViews } from './views.js'
 
 export interface ProxyOptions {
-  /** Default: lines to standard error at the configuration's level. */
+  /** Default: lines to standard error. */
   log?: ProxyLogger
+  /** Instead of the configuration's. */
+  logLevel?: LogLevel
   /** What `${NAME}` reads. Default: the process's. */
   env?: NodeJS.ProcessEnv
   /** What relative paths are resolved against when the configuration is an object. Default: the working directory. */
@@ -83,6 +85,9 @@ function load(
   return loadConfig(source, { host, loader, env, directory })
 }
 
+/** ms that worker calls may still take once all exchanges have ended. */
+const WORKER_GRACE = 1_000
+
 type Admin = ReturnType<typeof createAdmin>
 
 class ProxyServer implements Proxy {
@@ -105,6 +110,7 @@ class ProxyServer implements Proxy {
   #generation!: Generation
   #admin: Admin | undefined
   #reloading: Promise<void> = Promise.resolve()
+  #bound = false
   #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -119,7 +125,8 @@ class ProxyServer implements Proxy {
     this.#loader = loader
     this.#source = source
     this.#options = options
-    this.#log = options.log ?? createLogger({ level: config.log.level })
+    this.#log = options.log ?? createLogger()
+    this.#log.level = options.logLevel ?? config.log.level
     this.#clock = options.clock ?? systemClock
     this.#shared = { clock: this.#clock, deadlines: new Deadlines(this.#clock), log: this.#log }
     this.#metrics = new MetricsRegistry({
@@ -160,7 +167,7 @@ class ProxyServer implements Proxy {
     return this.#generation.inFlight
   }
 
-  async start(): Promise<void> {
+  async start(until?: () => Promise<unknown>): Promise<void> {
     if (this.state !== 'new') throw new Error(`the proxy is ${this.state}`)
     const { config } = this.#generation
     try {
@@ -170,7 +177,10 @@ class ProxyServer implements Proxy {
       await this.close()
       throw error
     }
-    this.state = 'ready'
+    this.#bound = true
+    if (until !== undefined) await until()
+    // Drained meanwhile, perhaps.
+    if (this.state === 'new') this.state = 'ready'
     // A first scrape would hold up requests for as long as it takes to load this.
     if (config.admin !== undefined) await this.#metrics.load()
   }
@@ -193,7 +203,7 @@ class ProxyServer implements Proxy {
       const next = await this.#build(config, workers)
       try {
         this.#refuseWhenEnding()
-        if (this.state === 'ready') await this.#listeners.take(config.listeners)
+        if (this.#bound) await this.#listeners.take(config.listeners)
       } catch (error) {
         await next.retire()
         throw error
@@ -208,7 +218,7 @@ class ProxyServer implements Proxy {
     this.#source = source
     this.#reloads.inc()
     const { config } = this.#generation
-    if (this.#options.log === undefined) this.#log.level = config.log.level
+    this.#log.level = this.#options.logLevel ?? config.log.level
     if (JSON.stringify(config.admin) !== JSON.stringify(old.config.admin)) {
       this.#log.warn("the admin's address is taken up at the next start, not by a reload")
     }
@@ -260,7 +270,7 @@ class ProxyServer implements Proxy {
     await this.#generation?.retire()
     await Promise.all(this.#retiring)
     this.#store.destroy()
-    await this.#workers.close()
+    await this.#workers.close(WORKER_GRACE)
     await this.#admin?.close()
     this.addresses.clear()
   }

@@ -6,9 +6,10 @@ import type { HookName } from '../hooks/types.js'
 export interface Proxy {
   /**
    * Binds every listener and the admin.
+   * @param until ready is not said before this resolves, such as when the service beside the proxy serves
    * @throws StartError when an address is taken or a part cannot start; nothing is left bound
    */
-  start(): Promise<void>
+  start(until?: () => Promise<unknown>): Promise<void>
   /** Where each listener can be reached once started: `http://127.0.0.1:8080`, `unix:/run/app.sock`. The admin is `admin`. */
   readonly addresses: ReadonlyMap<string, string>
   /**

@@ -22,7 +22,7 @@ export interface StartedProxy {
 export async function startProxyWith(
   host: Host,
   config: string | object,
-  options: Omit<ProxyOptions, 'log'> = {}
+  options: Omit<ProxyOptions, 'log' | 'logLevel'> = {}
 ): Promise<StartedProxy> {
   const lines: LogLine[] = []
   const log = createLogger({
@@ -36,7 +36,7 @@ export async function startProxyWith(
     }
   })
   const source = typeof config === 'string' ? config : { admin: false, ...config }
-  const proxy = await createProxyWith(host, source, { ...options, log })
+  const proxy = await createProxyWith(host, source, { ...options, log, logLevel: 'debug' })
   await proxy.start()
   return {
     proxy,

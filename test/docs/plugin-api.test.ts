@@ -99,7 +99,7 @@ t.test('the hooks can be intercepted, and not tapped', async (t) => {
   const hooks = proxy.proxy.hooks('shop')
   const seen: string[] = []
   hooks.request?.intercept({ tap: ({ name }) => void seen.push(name) })
-  t.throws(() => hooks.request?.tap('late', () => undefined))
+  t.throws(() => hooks.finish?.tap('late', () => undefined))
   t.equal((await fetch(proxy.url())).status, 502)
   t.same(seen, ['every-hook'])
   t.throws(() => proxy.proxy.hooks('none'), RangeError)

@@ -5,6 +5,7 @@ t.test('the README of configure-a-pipeline is true', async (t) => {
   const walk = await Walkthrough.open(t, {
     folder: 'configure-a-pipeline',
     ports: '233',
+    env: { ORDERS_KEY: undefined, LOG_SAMPLE: undefined },
     lasting: [[/^npx outrigger run/], [/^node upstreams/]]
   })
   t.equal(walk.block('yaml'), walk.file('sidecar.yaml'), 'it shows the configuration as it is')

@@ -2,11 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { checkout, environment } from '../repository/command.js'
 
 /** ms. The machine may be doing much else. */
 const PATIENCE = 60_000
+const GRACE = 15_000
 
 /** The examples run what users run. `npm test` builds it. */
 export function requireBuild(): void {
@@ -20,6 +22,8 @@ export class Running {
   readonly #closed: Promise<unknown>
   readonly #command: string
   #output = ''
+  #isClosed = false
+  #onNews: () => void = () => {}
 
   /** In a process group of its own, which is ended with the test. */
   static start(t: Test, command: string, options: { cwd: string; env: NodeJS.ProcessEnv }): Running {
@@ -39,9 +43,13 @@ export class Running {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text
+        this.#onNews()
       })
     }
-    this.#closed = once(this.#child, 'close')
+    this.#closed = once(this.#child, 'close').then(() => {
+      this.#isClosed = true
+      this.#onNews()
+    })
   }
 
   get pid(): number {
@@ -59,21 +67,28 @@ export class Running {
 
   /** Resolves with what `find` finds in the output, as soon as it does. @throws when the command ends before, or in a minute */
   async until<T>(what: string, find: (lines: string[]) => T | undefined): Promise<T> {
-    const late = AbortSignal.timeout(PATIENCE)
+    const until = performance.now() + PATIENCE
     for (;;) {
       const found = find(this.lines)
       if (found !== undefined) return found
-      const isOver = this.#child.exitCode !== null || this.#child.signalCode !== null
-      if (isOver || late.aborted) {
-        const why = isOver ? 'ended' : `ran for ${PATIENCE / 1000} s`
+      const isLate = performance.now() >= until
+      if (this.#isClosed || isLate) {
+        const why = isLate ? `ran for ${PATIENCE / 1000} s` : 'ended'
         throw new Error(`${this.#command} ${why} without ${what}:\n${this.#output}`)
       }
-      const more = [this.#child.stdout, this.#child.stderr].map((stream) =>
-        once(stream as NonNullable<typeof stream>, 'data', { signal: late })
-      )
-      await Promise.race([...more, this.#closed]).catch(() => {})
-      for (const each of more) each.catch(() => {})
+      await this.#news(until - performance.now())
     }
+  }
+
+  /** Resolves when there is more output, when it has ended, or after `ms`. */
+  #news(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#onNews = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   /** Ctrl-C, as a terminal sends it: to the whole process group. */
@@ -89,12 +104,18 @@ export class Running {
     return this.#child.exitCode ?? (this.#child.signalCode as string)
   }
 
+  /** Asked first: what it has started in other process groups only it can end. */
   async #kill(): Promise<void> {
-    try {
-      process.kill(-this.pid, 'SIGKILL')
-    } catch {
-      // All of it has ended.
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      try {
+        process.kill(-this.pid, signal)
+      } catch {
+        // All of it has ended.
+      }
+      const timer = new AbortController()
+      await Promise.race([this.#closed, sleep(GRACE, undefined, { signal: timer.signal }).catch(() => {})])
+      timer.abort()
+      if (this.#isClosed) return
     }
-    await this.#closed
   }
 }

@@ -43,7 +43,7 @@ t.test('npm start runs the shop until Ctrl-C', async (t) => {
   })
   await Promise.race([listening, exited])
   child.kill('SIGINT')
-  t.same(await exited, [0, null], output)
+  t.same(await exited, [0, null], 'it ended well')
   t.notMatch(output, /^installing/m, 'what the first run installed is still there')
   t.notMatch(output, /^building/m, 'what it built, too')
 })

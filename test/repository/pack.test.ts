@@ -174,7 +174,7 @@ t.test('a sidecar with a plugin in TypeScript answers, and ends on SIGTERM', asy
 
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
-  t.same(await exited, [0, null], output)
+  t.same(await exited, [0, null], 'it ended well')
   const lines = (await readFile(join(folder, 'requests.log'), 'utf8')).trimEnd().split('\n')
   t.equal(lines.length, 2, 'the log is whole when the process has ended')
 })

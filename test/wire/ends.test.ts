@@ -93,7 +93,7 @@ t.test('10. refused and reset are 502, no endpoint 503, a timeout 504, and no ad
         service?.mark(endpoint, 'unhealthy', 'the test says so')
     }
   })
-  const cases: [string, string[], object, number, string][] = [
+  const cases: [string, string[], Record<string, unknown>, number, string][] = [
     ['refused', [`http://127.0.0.1:${port}`], {}, 502, 'CONNECT_FAILED'],
     ['reset', [reset.url], {}, 502, 'UPSTREAM_RESET'],
     ['garbage', [garbage.url], {}, 502, 'BAD_UPSTREAM_RESPONSE'],

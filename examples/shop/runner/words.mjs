@@ -32,7 +32,7 @@ export function welcome({ addresses, log }) {
     bold('The shop is open. Ctrl-C closes it.'),
     '',
     ...[...addresses].map(([name, address]) => `  ${name.padEnd(6)} ${address}  ${dim(about[name] ?? '')}`),
-    `  ${'log'.padEnd(6)} ${relative('.', log)}`,
+    `  ${'log'.padEnd(6)} ${log.startsWith(process.cwd()) ? relative('.', log) : log}`,
     '',
     'Worth trying, in another terminal:',
     '',

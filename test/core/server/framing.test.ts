@@ -143,8 +143,10 @@ t.test('a chunk size that is none, mid-upload: the upstream’s connection goes,
     await until(() => upstream.sockets.size === 1 && upstream.count === 1),
     'the upload reached the upstream'
   )
+  // Not whether any is open: undici opens another in an aborted one's place.
+  const used = [...upstream.sockets]
   socket.write('zz\r\nworld\r\n0\r\n\r\n')
-  t.ok(await until(() => upstream.sockets.size === 0), 'the upstream’s connection is destroyed')
+  t.ok(await until(() => used.every(({ destroyed }) => destroyed)), 'the upstream’s connection is destroyed')
   t.ok(await until(() => proxy.proxy.inFlight === 0), 'the exchange has ended')
   t.notOk(complete, 'it saw no complete request')
   t.match(text, /^HTTP\/1\.1 400 |^$/)

@@ -175,9 +175,14 @@ t.test('a slow reader holds the upstream back', async (t) => {
     before = produced
     await sleep(100)
   }
+  // Not whether any is open: undici opens another in an aborted one's place.
+  const used = [...upstream.sockets]
   t.ok(produced < 40e6, `${produced} bytes produced for a client that reads none`)
   client.destroy()
-  t.ok(await until(() => upstream.sockets.size === 0), 'and the upstream is let go when it leaves')
+  t.ok(
+    await until(() => used.every(({ destroyed }) => destroyed)),
+    'and the upstream is let go when it leaves'
+  )
 })
 
 t.test('a reason phrase beyond ASCII does not cost the response', async (t) => {
@@ -215,8 +220,9 @@ t.test('a client that leaves with requests still in its pipeline: each of them e
     'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\nGET /3 HTTP/1.1\r\nhost: a\r\n\r\n'
   )
   t.ok(await until(() => proxy.proxy.inFlight === 3), 'three under way')
+  const used = [...upstream.sockets]
   client.destroy()
   t.ok(await until(() => proxy.proxy.inFlight === 0), `left under way: ${proxy.proxy.inFlight}`)
   t.equal(finished, 3)
-  t.ok(await until(() => upstream.sockets.size === 0), 'the upstream’s connections are gone')
+  t.ok(await until(() => used.every(({ destroyed }) => destroyed)), 'the upstream’s connections are gone')
 })

@@ -1,0 +1,142 @@
+// What README.md says of headers, and what it says is not there yet: a list that must not outlive what it is about.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { configSchema } from '../../core/config/json-schema.js'
+import { checkConfig } from '../../core/server/proxy.js'
+import { host } from '../../plugins/host.js'
+import { checkout } from '../repository/command.js'
+import { startTestProxy } from '../support/proxy.js'
+import { parseResponse, RawClient } from '../support/raw-client.js'
+import { startRawUpstream, startUpstream } from '../support/upstream.js'
+import { codes, section, table } from './markdown.js'
+
+const text = await readFile(join(checkout, 'README.md'), 'utf8')
+const headers = new Map(
+  table(section(text, 'For the service'), 'headers').map(([what = '', names]) => [what, codes(names)])
+)
+const [bothWays = [], fromRequests = [], added = []] = headers.values()
+
+/** These frame the very message they would have to be sent in. */
+const FRAMING = ['connection', 'transfer-encoding', 'trailer']
+
+/** What an upstream gets of the bytes that a client sends, and the answer. */
+async function exchange(t: Test, bytes: (authority: string) => string) {
+  const seen: { fields: string[]; trailers: string[]; body: string }[] = []
+  const upstream = await startUpstream(t, async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    seen.push({ fields: request.rawHeaders, trailers: request.rawTrailers, body })
+    response.end('plain')
+  })
+  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
+  const client = await RawClient.connect(proxy.url())
+  t.teardown(() => client.destroy())
+  client.write(bytes(new URL(proxy.url()).host))
+  return { client, seen }
+}
+
+async function answered(client: RawClient) {
+  return parseResponse(await client.until((got) => parseResponse(got) !== undefined))
+}
+
+t.test('headers of a request', async (t) => {
+  t.same([bothWays.length, fromRequests.length, added.length], [10, 6, 4])
+  const sent = [...bothWays, ...fromRequests].filter((name) => !FRAMING.includes(name))
+  const { client, seen } = await exchange(t, (authority) =>
+    [
+      'GET / HTTP/1.1',
+      `Host: ${authority}`,
+      'Connection: X-Named',
+      'X-Named: 1',
+      'X-Kept: one',
+      ...sent.map((name) => `${name}: ${name === 'expect' ? '100-continue' : 'the client'}`),
+      'x-KEPT: two',
+      '\r\n'
+    ].join('\r\n')
+  )
+  const response = await answered(client)
+  const fields = seen[0]?.fields ?? []
+  const names = fields.filter((_, i) => i % 2 === 0)
+  const own = names.slice(names.indexOf('X-Kept'))
+  t.same(own, ['X-Kept', 'x-KEPT', ...added], 'what is kept, as it was sent, then what is added')
+  t.notMatch(fields, 'the client')
+  t.same(
+    names.slice(0, names.indexOf('X-Kept')).map((name) => name.toLowerCase()),
+    ['host', 'connection']
+  )
+  t.match(fields[fields.indexOf('x-forwarded-for') + 1], '127.0.0.1')
+  t.match(fields[fields.indexOf('x-request-id') + 1], /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
+  const needed = ['connection', 'content-length', 'date', 'keep-alive']
+  const got = response?.fields.map((field) => field.split(':')[0]?.toLowerCase()) ?? []
+  t.ok(got.includes('content-length'))
+  t.same(
+    got.filter((name) => !needed.includes(name ?? '')),
+    [],
+    'the response gets nothing but what the connection needs'
+  )
+})
+
+t.test('headers of a response', async (t) => {
+  const sent = bothWays.filter((name) => !FRAMING.includes(name))
+  const upstream = await startRawUpstream(t, (socket) => {
+    const fields = [
+      ...sent.map((name) => `${name}: the service`),
+      'connection: x-named',
+      'x-named: the service'
+    ]
+    socket.on('data', () =>
+      socket.write(`HTTP/1.1 200 OK\r\n${fields.join('\r\n')}\r\ncontent-length: 0\r\n\r\n`)
+    )
+  })
+  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
+  const client = await RawClient.connect(proxy.url())
+  t.teardown(() => client.destroy())
+  client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  const response = await answered(client)
+  t.equal(response?.status, 200)
+  t.notMatch(response?.fields.join('\n'), 'the service')
+})
+
+t.test('not yet: HTTP/2 and client certificates', async (t) => {
+  const config = (protocol: string) => ({
+    listeners: { in: { address: '127.0.0.1:0' } },
+    services: { orders: { endpoints: ['http://127.0.0.1:1'], protocol } }
+  })
+  await t.resolves(checkConfig(host, config('http')))
+  await t.rejects(checkConfig(host, config('h2')), /not supported yet/)
+  const { properties } = (await configSchema(host)) as {
+    properties: { listeners: { additionalProperties: { properties: { tls: { properties: object } } } } }
+  }
+  t.same(Object.keys(properties.listeners.additionalProperties.properties.tls.properties), ['cert', 'key'])
+})
+
+t.test('not yet: an upgrade is a plain request to the service', async (t) => {
+  const { client, seen } = await exchange(
+    t,
+    (authority) => `GET / HTTP/1.1\r\nHost: ${authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
+  )
+  t.equal((await answered(client))?.status, 200)
+  t.notMatch(seen[0]?.fields.join('\n').toLowerCase(), 'upgrade')
+})
+
+t.test('not yet: CONNECT', async (t) => {
+  const { client, seen } = await exchange(
+    t,
+    (authority) => `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`
+  )
+  t.notMatch(await client.closed(), ' 200 ')
+  t.same(seen, [])
+})
+
+t.test('not yet: trailers of requests', async (t) => {
+  const { client, seen } = await exchange(
+    t,
+    (authority) =>
+      `POST / HTTP/1.1\r\nHost: ${authority}\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n` +
+      '4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n'
+  )
+  t.equal((await answered(client))?.status, 200)
+  t.match(seen, [{ body: 'body', trailers: [] }])
+  t.same(seen[0]?.trailers, [])
+})
