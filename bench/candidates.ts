@@ -112,9 +112,9 @@ ${servers.join('\n')}
  * All that can be measured here.
  *
  * @param build the folder that holds ours, compiled
- * @param against another such folder to hold it against
+ * @param against other such folders to hold it against
  */
-export function candidates(build: string, against: string | undefined): Candidate[] {
+export function candidates(build: string, against: readonly string[]): Candidate[] {
   const none = new URL('./peers/none.yaml', import.meta.url)
   const five = new URL('./peers/five.yaml', import.meta.url)
   const ours = (prefix: string, words: string, folder: string) => [
@@ -124,7 +124,7 @@ export function candidates(build: string, against: string | undefined): Candidat
   return [
     bare,
     ...ours('', '', build),
-    ...(against === undefined ? [] : ours('other-', ' (the other build)', against)),
+    ...against.flatMap((folder, at) => ours(`${at + 1}-`, ` (build ${at + 1})`, folder)),
     ...[nginx, haproxy].filter(({ name }) => has(name))
   ]
 }

@@ -30,7 +30,7 @@ const { values: options, positionals } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     dist: { type: 'string', default: join(root, 'dist') },
-    against: { type: 'string' },
+    against: { type: 'string', multiple: true, default: [] },
     'no-event-loop': { type: 'boolean', default: false }
   }
 })

@@ -1,4 +1,5 @@
 import { brand, hasBrand } from './hooks/brand.js'
+import { checkField } from './hooks/field.js'
 
 /** Every code the proxy answers with by itself, and the status it goes out with. */
 export const statusOf = {
@@ -55,6 +56,10 @@ export class ProxyError extends Error {
     this.name = 'ProxyError'
     this.code = code
     this.status = options.status ?? statusOf[code]
+    if (!Number.isInteger(this.status) || this.status < 400 || this.status > 599) {
+      throw new RangeError(`a ProxyError's status is a whole number from 400 to 599, not ${this.status}`)
+    }
+    for (const [header, value] of Object.entries(options.headers ?? {})) checkField(header, value)
     this.headers = options.headers
     this.plugin = options.plugin
     this.hook = options.hook

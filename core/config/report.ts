@@ -5,10 +5,17 @@ import { formatPath, type Path, pathKey, valueAt } from './path.js'
 import type { Problem } from './problem.js'
 import { quote } from './quote.js'
 
+interface Found {
+  readonly problem: Problem
+  readonly order: number
+  /** The last of its path. */
+  readonly key: PropertyKey | undefined
+}
+
 /** Gathers what is wrong with one configuration. */
 export class Report {
   readonly #document: SourceDocument
-  readonly #found: { problem: Problem; order: number }[] = []
+  readonly #found: Found[] = []
   /** Where nothing more is to be said: what would follow is the same mistake again. */
   readonly #closed = new Set<string>()
   /** What messages quote from: the environment is in it. */
@@ -25,8 +32,8 @@ export class Report {
     const { at, order } = this.#document.locate(path, point)
     const shown = secret || isSecretPath(path) ? this.#hide(path, message) : message
     const problem = { at, path: formatPath(path), message: shown }
-    if (this.#found.some((known) => isSame(known.problem, problem))) return
-    this.#found.push({ problem, order })
+    const found = { problem, order, key: path.at(-1) }
+    if (!this.#found.some((known) => isSame(known, found))) this.#found.push(found)
   }
 
   /**
@@ -50,7 +57,7 @@ export class Report {
 
   /** A problem that has its place already, told before the others. */
   addPlaced(problem: Problem): void {
-    this.#found.push({ problem, order: 0 })
+    this.#found.push({ problem, order: 0, key: undefined })
   }
 
   get isEmpty(): boolean {
@@ -78,8 +85,13 @@ export class Report {
   }
 }
 
-function isSame(a: Problem, b: Problem): boolean {
-  return a.at === b.at && a.path === b.path && a.message === b.message
+/**
+ * Behind a YAML alias one mistake is met once for each use: at one place, by several paths. Their last key is the same,
+ * which it is not for two things missing from one place.
+ */
+function isSame(a: Found, b: Found): boolean {
+  if (a.problem.at !== b.problem.at || a.problem.message !== b.problem.message) return false
+  return a.problem.path === b.problem.path || (a.key === b.key && placeOf(a.problem) > 0)
 }
 
 function placeOf(problem: Problem): number {

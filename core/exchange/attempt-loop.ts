@@ -18,6 +18,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   #service: Service | undefined
   #staleRetried = false
 
+  abstract isBodiless(status: number): boolean
   abstract information(status: number, headers: string[]): void
   abstract relay(chunk: Buffer): boolean
   abstract relayed(trailers: string[]): void
@@ -100,6 +101,10 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   #send(attempt: AttemptState): void {
     this.enter()
     const { request, upload } = this
+    if (upload?.failure !== undefined) {
+      this.fail(upload.failure)
+      return
+    }
     // A timeout past the exchange's own deadline would only ever come second.
     if (attempt.timeout < this.deadline - this.now()) this.deadlines.watch(attempt, attempt.timeout)
     attempt.call = attempt.endpoint.upstream.send(
@@ -162,6 +167,8 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
         service = other
       }
     }
+    // What the client goes on to send meanwhile is the next attempt's, and none of it may be lost on this one.
+    this.upload?.detach()
     if (attempt.error !== undefined) attempt.conclude()
     else attempt.discard()
     this.current = undefined

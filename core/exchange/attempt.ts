@@ -17,6 +17,8 @@ const DISCARD_MS = 1_000
 export interface AttemptOwner {
   readonly deadlines: Deadlines
   now(): number
+  /** Whether a response of this status has no body, whatever its content-length says (HEAD, 204, 304). */
+  isBodiless(status: number): boolean
   information(status: number, headers: string[]): void
   /** There is a response or an error, and not a byte of it has gone anywhere. */
   concluded(attempt: AttemptState): void
@@ -59,6 +61,8 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   #chunks: Buffer[] = []
   #collected = 0
   #limit = 0
+  /** Bytes of body that were announced and will come. */
+  #expected = 0
   #collector: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
   #stream: Readable | undefined
   /** The upstream is done although the body is still held: it was empty. */
@@ -114,6 +118,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.status = status
     this.statusText = statusText
     this.contentLength = strip(headers)
+    this.#expected = this.#owner.isBodiless(status) ? 0 : (this.contentLength ?? 0)
     this.responseHeaders = new Fields(headers)
     this.#owner.concluded(this)
     if (this.#flow !== 'held') return true
@@ -214,7 +219,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
 
   /** The whole body. @throws ProxyError BAD_UPSTREAM_RESPONSE past `limit` bytes */
   collect(limit: number): Promise<Buffer> {
-    if ((this.contentLength ?? 0) > limit) return Promise.reject(tooLarge(limit))
+    if (this.#expected > limit) return Promise.reject(pastBudget(limit))
     return new Promise((resolve, reject) => {
       this.#limit = limit
       this.#collector = { resolve, reject }
@@ -234,7 +239,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   /** Nobody wants the body: drained if that is little, else its connection is closed. */
   discard(): void {
     if (this.end !== undefined || this.#flow === 'discarded') return
-    if (this.status === undefined || this.#flow !== 'held' || (this.contentLength ?? 0) > DISCARD_BYTES) {
+    if (this.status === undefined || this.#flow !== 'held' || this.#expected > DISCARD_BYTES) {
       this.cancel('discarded')
       return
     }
@@ -247,10 +252,12 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   cancel(end: AttemptEnd = 'cancelled'): void {
     if (this.end !== undefined) return
     const stream = this.#stream
+    const collector = this.#flow === 'collected' ? this.#collector : undefined
     this.#flow = 'over'
     this.call?.cancel()
     this.#settle(this.error !== undefined && this.status === undefined ? 'failed' : end)
     stream?.destroy()
+    collector?.reject(new ProxyError('CLIENT_CLOSED', 'the exchange has ended'))
   }
 
   /** As if it had not been sent. */
@@ -280,10 +287,9 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.#chunks.push(chunk)
     this.#collected += chunk.length
     if (this.#collected > this.#limit) {
-      const collector = this.#collector
-      this.cancel('cancelled')
       this.#chunks = []
-      collector?.reject(tooLarge(this.#limit))
+      this.#collector?.reject(pastBudget(this.#limit))
+      this.cancel('cancelled')
     }
     return true
   }
@@ -327,7 +333,7 @@ function strip(flat: string[]): number | undefined {
   return contentLength
 }
 
-function tooLarge(limit: number): ProxyError {
+export function pastBudget(limit: number): ProxyError {
   return new ProxyError(
     'BAD_UPSTREAM_RESPONSE',
     `the response is larger than the ${limit} bytes a plugin may hold`

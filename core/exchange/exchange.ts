@@ -9,7 +9,7 @@ import { pin } from '../workers/buffers.js'
 import type { AttemptState } from './attempt.js'
 import { DeclaredBody } from './body.js'
 import type { Entry, Pipeline, Shared } from './pipeline.js'
-import { type RequestHead, RequestState } from './request.js'
+import { type RequestHead, RequestState, type RequestTarget } from './request.js'
 import { RequestBody, type RequestBodyOptions } from './request-body.js'
 import { requestId } from './request-id.js'
 
@@ -28,9 +28,11 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   upload: RequestBody | undefined
   readonly clientBody: RequestBody | undefined
   caller: PluginInstance | undefined = undefined
-  waiting: { suspend(): void; resume(): void } | undefined = undefined
+  waiting: Running['waiting'] = undefined
   bodyAwaited = 0
   conditions: Map<PluginInstance, boolean> | undefined = undefined
+  /** A plugin took the upload as a stream and has put nothing in its place. */
+  uploadTaken = false
   readonly #expectsContinue: boolean
   #id: string | undefined
   #client: Client | undefined
@@ -45,7 +47,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     head: RequestHead,
-    target: { host: string; path: string; query: string }
+    target: RequestTarget
   ) {
     super()
     this.shared = shared
@@ -63,7 +65,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     const { host, path, query } = target
     const body = new UploadBody(this)
     this.request = new RequestState(incoming, entry.scheme, host, path, query, head.headers, body)
-    this.#identify(head.authority)
+    this.#identify(target.authority)
   }
 
   abstract override expire(): void
@@ -207,12 +209,14 @@ class UploadBody extends DeclaredBody {
 
   protected take(): Readable {
     const opened = this.#exchange.upload?.open() ?? null
+    this.#exchange.uploadTaken = this.#exchange.upload !== undefined
     return opened instanceof Readable ? opened : Readable.from(opened === null ? [] : [opened])
   }
 
   protected put(body: Buffer | Readable): void {
     const exchange = this.#exchange
     const { headers } = exchange.request
+    exchange.uploadTaken = false
     const options = new ReplacedBodyOptions(exchange)
     if (Buffer.isBuffer(body)) {
       exchange.upload = RequestBody.of(body, options)

@@ -1,9 +1,5 @@
+import { checkField } from '../hooks/field.js'
 import type { HeaderList } from '../hooks/types.js'
-
-/** RFC 9110 token. */
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** RFC 9110 field value as Node writes it: no control character but TAB, nothing past latin1. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** Whether two field names are one, without making a lower-case copy of either when lengths tell. */
 function same(a: string, b: string): boolean {
@@ -46,7 +42,7 @@ export class Fields implements HeaderList {
   }
 
   set(name: string, value: string): void {
-    check(name, value)
+    checkField(name, value)
     const { flat } = this
     for (let i = 0; i < flat.length; i += 2) {
       if (same(flat[i] as string, name)) {
@@ -59,7 +55,7 @@ export class Fields implements HeaderList {
   }
 
   append(name: string, value: string): void {
-    check(name, value)
+    checkField(name, value)
     this.flat.push(name, value)
   }
 
@@ -85,13 +81,5 @@ export class Fields implements HeaderList {
     const removed = to !== flat.length
     flat.length = to
     return removed
-  }
-}
-
-function check(name: string, value: string): void {
-  if (!NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`)
-  if (typeof value !== 'string' || !VALUE.test(value)) {
-    // The value may be a secret and the message may be logged: only the name is told.
-    throw new TypeError(`the value of header ${name} is not a string of visible characters`)
   }
 }

@@ -23,6 +23,8 @@ export class Lifecycle extends AttemptLoop {
   start(refusal?: ProxyError): void {
     this.pipeline.enter()
     this.outgoing.on('close', () => this.#closed())
+    // A pipelined request's response has no socket yet, and would not be told that the client left.
+    if (this.outgoing.socket === null) this.incoming.socket.once('close', () => this.#closed())
     this.deadlines.watch(this, this.pipeline.timeout)
     if (refusal !== undefined) {
       this.fail(refusal)
@@ -38,6 +40,7 @@ export class Lifecycle extends AttemptLoop {
       if (step !== this.step) return
       if (error) this.fail(error as ProxyError)
       else if (reply !== undefined) this.answer(reply)
+      else if (this.uploadTaken) this.#failStream('request')
       else this.#serve()
     })
   }
@@ -64,12 +67,20 @@ export class Lifecycle extends AttemptLoop {
       if (step !== this.step) return
       if (error) this.fail(error as ProxyError)
       else if (reply !== undefined) this.answer(reply)
-      else if (response.body.taken) {
-        const cause = new Error('a plugin took the response body as a stream and put nothing in its place')
-        this.shared.log.error({ route: this.route.name, err: cause }, 'the response cannot be sent')
-        this.fail(new ProxyError('PLUGIN_FAILED', 'a plugin failed', { cause }))
-      } else this.#deliver(response)
+      else if (response.body.taken) this.#failStream('response')
+      else this.#deliver(response)
     })
+  }
+
+  #failStream(side: 'request' | 'response'): void {
+    const message = `a plugin took the ${side} body as a stream and put nothing in its place`
+    this.#failPlugin(new Error(message), message)
+  }
+
+  /** Which plugin it was is not known any more. */
+  #failPlugin(cause: Error, message: string): void {
+    this.shared.log.error({ route: this.route.name, err: cause }, message)
+    this.fail(new ProxyError('PLUGIN_FAILED', 'a plugin failed', { cause }))
   }
 
   /** The proxy's own answer. */
@@ -117,6 +128,15 @@ export class Lifecycle extends AttemptLoop {
     this.#writer = writer
     const { content, flow, streamed } = response.body
     const attempt = this.current
+    if (content === undefined && flow === undefined && attempt?.end !== undefined) {
+      // A plugin read past its budget and went on as if nothing were lost.
+      this.fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response is larger than a plugin may hold'))
+      return
+    }
+    if (flow?.errored) {
+      this.#failPlugin(flow.errored, 'the stream that a plugin put in place of the response broke')
+      return
+    }
     if ((content !== undefined || flow !== undefined) && !streamed) {
       attempt?.discard()
       this.current = undefined
@@ -137,6 +157,10 @@ export class Lifecycle extends AttemptLoop {
       this.outgoing.statusMessage = ''
       this.fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response cannot be sent on as it is', { cause }))
     }
+  }
+
+  override isBodiless(status: number): boolean {
+    return this.request.method === 'HEAD' || status === 204 || status === 304
   }
 
   override information(status: number, headers: string[]): void {
@@ -169,6 +193,7 @@ export class Lifecycle extends AttemptLoop {
   // The end
 
   override expire(): void {
+    this.waiting?.cancel()
     this.fail(new ProxyError('DEADLINE_EXCEEDED', 'the request took longer than its route allows'))
   }
 
@@ -201,6 +226,7 @@ export class Lifecycle extends AttemptLoop {
     if (this.#finished) return
     this.#finished = true
     this.enter()
+    this.waiting?.cancel()
     const { outgoing, clientBody } = this
     const complete = outgoing.writableFinished
     this.deadlines.unwatch(this)
@@ -214,6 +240,7 @@ export class Lifecycle extends AttemptLoop {
       clientBody?.abandon()
     }
     if (this.upload !== clientBody) this.upload?.abandon()
+    this.#response?.body.flow?.destroy()
     if (this.pipeline.hooks.finish !== undefined)
       this.pipeline.hooks.finish.call(this.#result(complete), this)
     this.pipeline.leave()

@@ -25,7 +25,7 @@ export function normalisePath(target: string): NormalPath | undefined {
       end = i
       break
     }
-    if (code === HASH) return undefined
+    if (code === HASH || code <= 0x20 || code === 0x7f || code > 0xff) return undefined
     if (code === PERCENT || code === BACKSLASH || code >= 0x7f) plain = false
     else if (previous === SLASH && (code === SLASH || code === DOT)) plain = false
     previous = code
@@ -46,7 +46,7 @@ const BACKSLASH = 0x5c
 function cleanQuery(query: string): boolean {
   for (let i = 0; i < query.length; i++) {
     const code = query.charCodeAt(i)
-    if (code === HASH || code <= 0x20 || code === 0x7f) return false
+    if (code === HASH || code <= 0x20 || code === 0x7f || code > 0xff) return false
   }
   return true
 }
@@ -60,7 +60,6 @@ function normaliseSlowly(raw: string, query: string): NormalPath | undefined {
     const code = raw.charCodeAt(i)
     if (code >= 0x7f) {
       // Node reads the target as latin1: each character is one byte of what the client sent.
-      if (code > 0xff) return undefined
       decoded += `%${code.toString(16).toUpperCase()}`
       continue
     }

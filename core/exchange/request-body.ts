@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
@@ -40,6 +41,7 @@ export class RequestBody extends Deadline {
   #error: ProxyError | undefined
   #reader: AttemptStream | undefined
   #collecting: Collector | undefined
+  #whole: Promise<Buffer> | undefined
   #peek: (() => void) | undefined
   #draining: (() => void) | undefined
 
@@ -49,11 +51,18 @@ export class RequestBody extends Deadline {
     this.length = length
     this.#ended = source === undefined
     this.#options = options
+    // A plugin's stream may fail before anyone reads it.
+    if (source !== undefined && !(source instanceof IncomingMessage)) source.on('error', () => {})
   }
 
   /** Whether another attempt can be given all of it. */
   get replayable(): boolean {
     return !this.#lost && this.#error === undefined
+  }
+
+  /** Why it cannot be had. */
+  get failure(): ProxyError | undefined {
+    return this.#error
   }
 
   /** All of it has been taken from the client. */
@@ -99,10 +108,25 @@ export class RequestBody extends Deadline {
     if (this.#error !== undefined) return Promise.reject(this.#error)
     if ((this.length ?? 0) > limit || this.#kept > limit) return Promise.reject(tooLarge(limit))
     if (this.#ended) return Promise.resolve(this.#all())
-    return new Promise((resolve, reject) => {
+    // Two that ask at once get the same bytes; the first one's limit holds for what is kept.
+    this.#whole ??= new Promise((resolve, reject) => {
       this.#collecting = { limit, resolve, reject }
       this.#flow()
     })
+    const whole = this.#whole.then((bytes) => {
+      if (bytes.length > limit) throw tooLarge(limit)
+      return bytes
+    })
+    // Who asked may be gone by then.
+    whole.catch(() => {})
+    return whole
+  }
+
+  /** The present attempt takes no more; what the sender goes on to send waits. */
+  detach(): void {
+    this.#reader?.destroy()
+    this.#reader = undefined
+    if (this.#flowing && !this.#ended) this.#pause()
   }
 
   /** Takes what is left and throws it away, up to `limit` bytes and for `ms`; then calls back, once. */
@@ -139,7 +163,9 @@ export class RequestBody extends Deadline {
   abandon(): void {
     this.#rest()
     this.#peek = undefined
+    this.#collecting?.reject(new ProxyError('CLIENT_CLOSED', 'the exchange has ended'))
     this.#collecting = undefined
+    if (!(this.#source instanceof IncomingMessage)) this.#source?.destroy()
     this.#reader?.destroy()
     this.#reader = undefined
     this.#chunks = []
@@ -168,6 +194,10 @@ export class RequestBody extends Deadline {
   #flow(): void {
     const source = this.#source
     if (source === undefined) return
+    if (source.errored) {
+      this.#onError(source.errored)
+      return
+    }
     if (this.#flowing) {
       if (source.isPaused()) {
         source.resume()
@@ -209,9 +239,9 @@ export class RequestBody extends Deadline {
         this.#chunks = []
         this.#kept = 0
         this.#lost = true
-        this.#source?.pause()
-        this.#rest()
-        collecting.reject(tooLarge(collecting.limit))
+        this.#error = tooLarge(collecting.limit)
+        this.#pause()
+        collecting.reject(this.#error)
       }
       return
     }

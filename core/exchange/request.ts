@@ -5,6 +5,16 @@ import { Fields } from './fields.js'
 import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
 import { normalisePath } from './path.js'
 
+/** What a request is about, as it was matched. */
+export interface RequestTarget {
+  /** Lower case, without the port. */
+  readonly host: string
+  /** With its port, as the client asked. */
+  readonly authority: string
+  readonly path: string
+  readonly query: string
+}
+
 /** What the head of a request says of its framing. */
 export interface RequestHead {
   readonly headers: Fields
@@ -70,7 +80,12 @@ export function readHead(message: IncomingMessage): RequestHead {
         break
       case 17:
         if (is(name, 'x-forwarded-proto')) continue
-        if (is(name, 'transfer-encoding')) chunked = true
+        if (is(name, 'transfer-encoding')) {
+          // The one coding that can be sent on; what another would mean, two readers may not agree on.
+          if (chunked || value.toLowerCase() !== 'chunked')
+            throw new ProxyError('BAD_REQUEST', 'a transfer coding other than chunked')
+          chunked = true
+        }
         break
     }
     if (isHopByHop(name)) continue

@@ -3,13 +3,13 @@ import type { ProxyError } from '../errors.js'
 import type { Reply } from '../hooks/decisions.js'
 import type { Running } from '../hooks/instance.js'
 import type { ProxyResponse } from '../hooks/types.js'
-import type { AttemptState } from './attempt.js'
+import { type AttemptState, pastBudget } from './attempt.js'
 import { DeclaredBody } from './body.js'
 import { Fields } from './fields.js'
 
 /** What the client is about to get: an upstream's response or the proxy's own. */
 export class ResponseState implements ProxyResponse {
-  status: number
+  #status: number
   readonly statusText: string
   readonly headers: Fields
   readonly local: boolean
@@ -24,12 +24,23 @@ export class ResponseState implements ProxyResponse {
     source: AttemptState | Buffer,
     error: ProxyError | undefined
   ) {
-    this.status = status
+    this.#status = status
     this.statusText = statusText
     this.headers = headers
     this.local = Buffer.isBuffer(source)
     this.error = error
     this.body = new ResponseBody(exchange, this, source)
+  }
+
+  get status(): number {
+    return this.#status
+  }
+
+  set status(status: number) {
+    if (!Number.isInteger(status) || status < 200 || status > 999) {
+      throw new RangeError(`a response's status is a whole number from 200, not ${status}`)
+    }
+    this.#status = status
   }
 
   static ofUpstream(exchange: Running, attempt: AttemptState): ResponseState {
@@ -49,21 +60,7 @@ export class ResponseState implements ProxyResponse {
       if (typeof value === 'string') fields.append(name, value)
       else for (const one of value) fields.append(name, one)
     }
-    const { body } = reply
-    let content: Buffer
-    let type: string | undefined
-    if (body === undefined) {
-      content = Buffer.alloc(0)
-    } else if (typeof body === 'string') {
-      content = Buffer.from(body)
-      type = 'text/plain; charset=utf-8'
-    } else if (body instanceof Uint8Array) {
-      content = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-      type = 'application/octet-stream'
-    } else {
-      content = Buffer.from(JSON.stringify(body))
-      type = 'application/json; charset=utf-8'
-    }
+    const { content, type } = reply
     if (type !== undefined && !fields.has('content-type')) fields.append('content-type', type)
     if (reply.status !== 204 && reply.status !== 304) fields.set('content-length', String(content.length))
     return new ResponseState(exchange, reply.status, '', fields, content, error)
@@ -81,6 +78,7 @@ export class ResponseBody extends DeclaredBody {
   taken = false
   /** What goes out, if not dropped, is made of the source's bytes: it must go on. */
   streamed = false
+  #collecting: Promise<void> | undefined
   readonly #response: ResponseState
 
   constructor(exchange: Running, response: ResponseState, source: AttemptState | Buffer) {
@@ -91,23 +89,46 @@ export class ResponseBody extends DeclaredBody {
   }
 
   get length(): number | undefined {
+    if (this.flow !== undefined) return undefined
     return this.content?.length ?? this.source?.contentLength
   }
 
   protected async collect(maxBytes: number): Promise<Buffer> {
-    if (this.content !== undefined) return this.content
-    if (this.source === undefined) throw new Error('the response body was taken as a stream')
-    this.content = await this.source.collect(maxBytes)
-    this.source = undefined
-    return this.content
+    if (this.content === undefined) {
+      // Two plugins that ask at once get the same bytes, and the first one's budget holds.
+      this.#collecting ??= this.#collect(maxBytes)
+      await this.#collecting
+    }
+    const { content } = this
+    if (content === undefined) throw new Error('the response body was taken as a stream')
+    if (content.length > maxBytes) throw pastBudget(maxBytes)
+    return content
+  }
+
+  async #collect(maxBytes: number): Promise<void> {
+    const { flow, source } = this
+    if (flow !== undefined) {
+      this.flow = undefined
+      this.content = await drainInto(flow, maxBytes)
+    } else if (source !== undefined && !this.taken) {
+      this.content = await source.collect(maxBytes)
+      this.source = undefined
+    }
+    this.#collecting = undefined
   }
 
   protected take(): Readable {
     if (this.content !== undefined) return Readable.from([this.content])
-    if (this.source === undefined || this.taken) throw new Error('the response body was taken before')
+    const { flow, source } = this
+    if (flow !== undefined) {
+      this.flow = undefined
+      this.taken = true
+      return flow
+    }
+    if (source === undefined || this.taken) throw new Error('the response body was taken before')
     this.taken = true
     this.streamed = true
-    return this.source.stream()
+    return source.stream()
   }
 
   protected put(body: Buffer | Readable): void {
@@ -118,10 +139,25 @@ export class ResponseBody extends DeclaredBody {
       this.streamed = false
       headers.set('content-length', String(body.length))
     } else {
+      // It may fail before anyone reads it; whoever does is told then.
+      body.on('error', () => {})
       this.flow = body
       this.content = undefined
       headers.delete('content-length')
     }
     this.taken = false
   }
+}
+
+/** The whole of a plugin's stream. */
+async function drainInto(flow: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of flow) {
+    const bytes = Buffer.from(chunk)
+    size += bytes.length
+    if (size > maxBytes) throw pastBudget(maxBytes)
+    chunks.push(bytes)
+  }
+  return Buffer.concat(chunks)
 }

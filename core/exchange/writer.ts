@@ -1,4 +1,7 @@
+import { STATUS_CODES } from 'node:http'
 import { pipeline as pipe, type Readable, Writable } from 'node:stream'
+import { isReasonPhrase } from '../hooks/field.js'
+import { isHopByHop } from './hop-by-hop.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { ResponseState } from './response.js'
 
@@ -26,18 +29,17 @@ export class ResponseWriter {
     this.#left = response.body.length ?? Number.POSITIVE_INFINITY
   }
 
+  /** A 1xx, as the upstream sent it: Node's own writer of hints knows only the plainest of links. */
   static information(exchange: Lifecycle, status: number, headers: string[]): void {
     const { outgoing, incoming } = exchange
-    if (outgoing.headersSent || incoming.httpVersionMinor === 0) return
-    if (status !== 103) return
-    const hints: Record<string, string[]> = Object.create(null)
+    // Of a pipelined request the turn may not have come, and HTTP/1.0 knows no 1xx.
+    if (outgoing.headersSent || outgoing.socket === null || incoming.httpVersionMinor === 0 || status === 101)
+      return
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
     for (let i = 0; i < headers.length; i += 2) {
-      const name = (headers[i] as string).toLowerCase()
-      hints[name] ??= []
-      ;(hints[name] as string[]).push(headers[i + 1] as string)
+      if (!isHopByHop(headers[i] as string)) head += `${headers[i]}: ${headers[i + 1]}\r\n`
     }
-    if (hints.link !== undefined)
-      outgoing.writeEarlyHints(hints as Record<string, string[]> & { link: string[] })
+    outgoing.socket.write(`${head}\r\n`, 'latin1')
   }
 
   head(): void {
@@ -45,7 +47,7 @@ export class ResponseWriter {
     const { status, statusText, headers } = this.#response
     const { flat } = headers
     if (entry.draining) flat.push('connection', 'close')
-    if (statusText === '') outgoing.writeHead(status, flat)
+    if (statusText === '' || !isReasonPhrase(statusText)) outgoing.writeHead(status, flat)
     else outgoing.writeHead(status, statusText, flat)
   }
 

@@ -1,4 +1,5 @@
 import { brand, hasBrand } from './brand.js'
+import { checkField } from './field.js'
 
 /** What a body can be given as. An object is sent as JSON. */
 export type ReplyBody = string | Uint8Array | object | undefined
@@ -8,14 +9,26 @@ export class Reply {
   readonly status: number
   readonly body: ReplyBody
   readonly headers: Record<string, string | readonly string[]>
+  /** The body's bytes. */
+  readonly content: Buffer
+  /** What `content-type` it has, unless `headers` say. */
+  readonly type: string | undefined
 
+  /** @throws RangeError on a status, TypeError on a header or a body that cannot be sent */
   constructor(status: number, body?: ReplyBody, headers: Record<string, string | readonly string[]> = {}) {
     if (!Number.isInteger(status) || status < 200 || status > 599) {
       throw new RangeError(`a Reply's status is a whole number from 200 to 599, not ${status}`)
     }
+    for (const [name, value] of Object.entries(headers)) {
+      for (const one of Array.isArray(value) ? value : [value]) checkField(name, one as string)
+    }
     this.status = status
     this.body = body
     this.headers = headers
+    // Now and not when it is sent: what cannot be sent is then the failure of whoever made it.
+    const { content, type } = contentOf(body)
+    this.content = content
+    this.type = type
   }
 
   static is(value: unknown): value is Reply {
@@ -23,6 +36,18 @@ export class Reply {
   }
 }
 brand(Reply, 'reply')
+
+function contentOf(body: ReplyBody): { content: Buffer; type: string | undefined } {
+  if (body === undefined) return { content: Buffer.alloc(0), type: undefined }
+  if (typeof body === 'string') return { content: Buffer.from(body), type: 'text/plain; charset=utf-8' }
+  if (body instanceof Uint8Array) {
+    return {
+      content: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      type: 'application/octet-stream'
+    }
+  }
+  return { content: Buffer.from(JSON.stringify(body)), type: 'application/json; charset=utf-8' }
+}
 
 export interface RetryOptions {
   /** Why, as it appears in `outrigger_retries_total{reason}`: a small fixed set of words, never a message. */

@@ -9,7 +9,7 @@ export interface Running extends Exchange {
   caller: PluginInstance | undefined
   /** Reads of the client's body under way: while there is one, the time of the call that is waited for stands still. */
   bodyAwaited: number
-  waiting: { suspend(): void; resume(): void } | undefined
+  waiting: { suspend(): void; resume(): void; cancel(): void } | undefined
   /** Whether each plugin with a `when` applies to this exchange, once asked. */
   conditions: Map<PluginInstance, boolean> | undefined
 }

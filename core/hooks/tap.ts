@@ -47,8 +47,9 @@ export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, ins
   hook.tap(instance.name, (endpoints: readonly Endpoint[], exchange: Exchange) => {
     const result = callSync(instance, name, duration, endpoints, exchange)
     if (result === undefined || result === null) return undefined
-    if (!Array.isArray(result))
+    if (!Array.isArray(result) || !areAmong(result, endpoints)) {
       return refuse(instance, name, result, 'a list of endpoints', exchange, endpoints)
+    }
     return result
   })
 }
@@ -60,7 +61,7 @@ export function tapPick(hook: SyncBailHook<Hook, Endpoint>, name: HookName, inst
     // SyncBailHook's type has no undefined, which is how a bail hook goes on.
     const none = undefined as unknown as Endpoint
     if (result === undefined || result === null) return none
-    if (!((result as object) instanceof Object) || !('inFlight' in (result as object))) {
+    if (!isAmong(result, endpoints)) {
       return refuse(instance, name, result, 'one of the endpoints it was given', exchange, none)
     }
     return result as Endpoint
@@ -79,6 +80,26 @@ export function tapSync(hook: SyncHook<Hook>, name: HookName, instance: PluginIn
   })
 }
 
+/** Lists up to this long are looked through; of longer ones a set is kept. */
+const SHORT = 32
+const members = new WeakMap<readonly Endpoint[], Set<unknown>>()
+
+function isAmong(value: unknown, endpoints: readonly Endpoint[]): boolean {
+  return endpoints.length <= SHORT ? endpoints.includes(value as Endpoint) : membersOf(endpoints).has(value)
+}
+
+function areAmong(values: readonly unknown[], endpoints: readonly Endpoint[]): boolean {
+  if (values === endpoints) return true
+  for (const value of values) if (!isAmong(value, endpoints)) return false
+  return true
+}
+
+function membersOf(endpoints: readonly Endpoint[]): Set<unknown> {
+  let set = members.get(endpoints)
+  if (set === undefined) members.set(endpoints, (set = new Set(endpoints)))
+  return set
+}
+
 function callSync(
   instance: PluginInstance,
   name: HookName,
@@ -88,6 +109,8 @@ function callSync(
 ): unknown {
   const running = exchange as Running
   if (!applies(instance, running)) return undefined
+  // A sync hook may run while another plugin's promise is waited for, whose declaration then still counts.
+  const before = running.caller
   running.caller = instance
   const startedAt = instance.now()
   let result: unknown
@@ -95,6 +118,8 @@ function callSync(
     result = (instance.hooks as Hook)[name](subject, exchange)
   } catch (cause) {
     result = failSync(instance, name, cause, exchange)
+  } finally {
+    running.caller = before
   }
   duration.observe((instance.now() - startedAt) / 1000)
   if (isThenable(result)) {
@@ -184,9 +209,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function describe(value: unknown): string {
   if (value === null) return 'null'
-  return typeof value === 'object'
-    ? (value.constructor?.name ?? 'an object')
-    : `${typeof value} ${JSON.stringify(value)}`
+  if (typeof value === 'object') return value.constructor?.name ?? 'an object'
+  return `${typeof value} ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`
 }
 
 /** A hook's promise, waited for no longer than the plugin's `hookTimeout`. */
@@ -224,7 +248,8 @@ class Wait extends Deadline {
     this.#exchange.waiting = this
     // A read of the body may have begun inside the call itself.
     if (this.#exchange.bodyAwaited === 0) this.resume()
-    promise.then(
+    // A plugin's thenable may throw where a promise would reject; this makes it one.
+    Promise.resolve(promise).then(
       (result) => {
         if (this.#settle())
           finishCall(this.#instance, this.#name, result, this.#exchange, this.#callback, this.#attempt)
@@ -246,6 +271,11 @@ class Wait extends Deadline {
     if (this.#settled) return
     this.#watchedAt = this.#instance.now()
     this.#instance.deadlines.watch(this, Math.max(0, this.#left))
+  }
+
+  /** The exchange has moved on: whatever comes of the call is dropped, and is no failure. */
+  cancel(): void {
+    this.#settle()
   }
 
   override expire(): void {

@@ -28,15 +28,17 @@ export function accept(
   let path = '/'
   let query = ''
   let host = ''
+  let authority = ''
   let pipeline = generation.noRoute
   let refusal: ProxyError | undefined
   try {
     if (incoming.rawHeaders.length > 2 * MAX_FIELDS)
       throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
     head = readHead(incoming)
-    const { authority, rest } = split(target, head)
+    const parts = split(target, head)
+    authority = parts.authority
     host = hostOf(authority) ?? refuse('the Host header is not a host')
-    const normal = normalisePath(rest) ?? refuse('the path cannot be used')
+    const normal = normalisePath(parts.rest) ?? refuse('the path cannot be used')
     path = normal.path
     query = normal.query
     const { method = 'GET' } = incoming
@@ -57,6 +59,7 @@ export function accept(
   }
   const exchange = new Lifecycle(shared, entry, pipeline, incoming, outgoing, head ?? nothing(), {
     host,
+    authority,
     path,
     query
   })

@@ -183,8 +183,9 @@ async function pem(config: ListenerConfig, part: 'cert' | 'key'): Promise<string
 function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const under = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+  const earlier = under?.req.complete === true && !under.writableFinished
   // An answer that has begun cannot be told from the bytes of another.
-  if (!socket.writable || under?.headersSent === true) {
+  if (!socket.writable || (!earlier && under?.headersSent === true)) {
     socket.destroy(error)
     return
   }
@@ -199,10 +200,17 @@ function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void 
   }
   const status = statusOf[code]
   const body = JSON.stringify({ error: code, message, requestId: '' })
-  socket.end(
-    `HTTP/1.1 ${status} ${REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nx-outrigger-error: ${code}\r\nconnection: close\r\n\r\n${body}`
-  )
+  const answer = () => {
+    socket.end(
+      `HTTP/1.1 ${status} ${REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\nx-outrigger-error: ${code}\r\nconnection: close\r\n\r\n${body}`,
+      // A client that keeps its half open would keep the upload's upstream waiting with it.
+      () => socket.destroy()
+    )
+  }
+  // These bytes followed a request that is still being answered: its answer comes first.
+  if (earlier) under?.once('close', answer)
+  else answer()
 }
 
 const REASONS: Record<number, string> = {

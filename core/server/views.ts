@@ -43,7 +43,8 @@ function endpointViews(service: Service, now: number): EndpointView[] {
     const { url, healthy, weight, zone, priority, tags, inFlight, latency, ejections, attempts, failures } =
       endpoint
     const ejectedFor = Math.max(0, endpoint.ejectedUntil - now)
-    const reason = healthy && ejectedFor === 0 ? undefined : endpoint.reason
+    const ejectionReason = ejectedFor === 0 ? undefined : endpoint.ejectionReason
+    const reason = healthy ? ejectionReason : endpoint.reason
     return {
       url,
       healthy,

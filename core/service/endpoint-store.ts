@@ -64,7 +64,8 @@ export class EndpointStore {
 
   /** Its series go with it, unless it only came to be connected to in another way. */
   #forget({ service, url }: EndpointState): void {
-    for (const { endpoint } of this.#kept.values()) if (endpoint.service === service && endpoint.url === url) return
+    for (const { endpoint } of this.#kept.values())
+      if (endpoint.service === service && endpoint.url === url) return
     this.#metrics.forget({ service, endpoint: url })
   }
 

@@ -19,8 +19,12 @@ export class EndpointState implements Endpoint {
   latency: number | undefined = undefined
   attempts = 0
   failures = 0
-  /** Why it is unhealthy or ejected. */
+  /** Why it is unhealthy. */
   reason: string | undefined = undefined
+  /** Why it was ejected last. */
+  ejectionReason: string | undefined = undefined
+  /** Whether weight, zone, priority and tags are known. */
+  described = false
   /** Attempts it may hold: connections and those waiting for one. */
   capacity = Number.POSITIVE_INFINITY
   /** @internal 1 while usable, 0 otherwise. */
@@ -33,6 +37,7 @@ export class EndpointState implements Endpoint {
   }
 
   describe(config: EndpointConfig, capacity: number): void {
+    this.described = true
     this.capacity = capacity
     this.weight = config.weight
     this.zone = config.zone

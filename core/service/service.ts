@@ -56,7 +56,7 @@ export class Service implements ServiceHandle {
     return this.#endpoints
   }
 
-  /** Those that are healthy and not ejected: the same frozen list until something changes. */
+  /** Of those healthy and not ejected, the ones of the best priority: the same frozen list until something changes. */
   usable(): readonly EndpointState[] {
     const { store, clock } = this.#parts
     if (this.#seen !== store.version || (this.#nextChange !== 0 && clock.now() >= this.#nextChange))
@@ -79,7 +79,7 @@ export class Service implements ServiceHandle {
     if (state === undefined || !(ms > 0)) return
     state.ejectedUntil = this.#parts.clock.now() + ms
     state.ejections++
-    state.reason = reason ?? 'ejected'
+    state.ejectionReason = reason ?? 'ejected'
     this.#ejections.inc()
     this.#changed(state)
     this.#parts.log.info({ service: this.name, endpoint: state.url, ms, reason }, 'endpoint is ejected')
@@ -89,13 +89,11 @@ export class Service implements ServiceHandle {
     const state = this.#own(endpoint)
     if (state === undefined || state.ejectedUntil === 0) return
     state.ejectedUntil = 0
-    if (state.healthy) state.reason = undefined
     this.#changed(state)
   }
 
   weigh(endpoint: Endpoint, weight: number): void {
-    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY))
-      throw new RangeError(`a weight is 0 or more, not ${weight}`)
+    checkWeight(weight)
     const state = this.#own(endpoint)
     if (state === undefined || state.weight === weight) return
     state.weight = weight
@@ -104,6 +102,10 @@ export class Service implements ServiceHandle {
 
   replace(specs: readonly EndpointSpec[]): void {
     if (this.#closed) return
+    for (const { url, weight = 1 } of specs) {
+      checkUrl(url)
+      checkWeight(weight)
+    }
     const before = this.#endpoints
     const urls = new Set<string>()
     const next: EndpointState[] = []
@@ -126,7 +128,7 @@ export class Service implements ServiceHandle {
 
   #acquire(config: EndpointConfig): EndpointState {
     const endpoint = this.#parts.store.acquire(this.config, config)
-    if (this.#active) this.#describe(endpoint, config)
+    if (this.#active || !endpoint.described) this.#describe(endpoint, config)
     else this.#described.set(endpoint, config)
     return endpoint
   }
@@ -156,12 +158,28 @@ export class Service implements ServiceHandle {
             this.#nextChange = endpoint.ejectedUntil
         } else {
           endpoint.ejectedUntil = 0
-          if (endpoint.healthy) endpoint.reason = undefined
           endpoint.gauge?.set(endpoint.healthy ? 1 : 0)
         }
       }
-      if (endpoint.usable(now)) usable.push(endpoint)
+      if (!endpoint.usable(now)) continue
+      // The lower number is tried first: the next one's turn comes when none of these is left.
+      if (usable.length > 0 && endpoint.priority < (usable[0] as EndpointState).priority) usable.length = 0
+      if (usable.length === 0 || endpoint.priority === (usable[0] as EndpointState).priority)
+        usable.push(endpoint)
     }
     this.#usable = Object.freeze(usable)
   }
+}
+
+function checkWeight(weight: number): void {
+  if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
+    throw new RangeError(`a weight is 0 or more, not ${weight}`)
+  }
+}
+
+function checkUrl(url: string): void {
+  if (url.startsWith('unix:/')) return
+  const { protocol } = new URL(url)
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw new TypeError(`not an endpoint: ${JSON.stringify(url)}`)
 }

@@ -2,7 +2,7 @@
 // parses them into an object, which loses casing and order and costs more than all the rest of a small request.
 
 import type { Readable } from 'node:stream'
-import { type Dispatcher, Pool } from 'undici'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServiceTls } from '../config/types.js'
 import { ProxyError } from '../errors.js'
 
@@ -155,9 +155,11 @@ export class Upstream implements Connection {
       keepAliveMaxTimeout: Math.max(keepAlive, 60_000),
       keepAliveTimeoutThreshold: 1_000,
       maxHeaderSize: 64 * 1024,
-      connectTimeout,
-      ...(socketPath === undefined ? {} : { socketPath }),
-      ...(protocol === 'https' ? { tls: tlsOptions(tls) } : {})
+      connect: tellingConnector({
+        timeout: connectTimeout,
+        ...(socketPath === undefined ? {} : { socketPath }),
+        ...(protocol === 'https' ? tlsOptions(tls) : {})
+      })
     } as Pool.Options)
   }
 
@@ -183,6 +185,20 @@ export class Upstream implements Connection {
   destroy(): void {
     this.#closing = true
     this.#pool.destroy().catch(() => {})
+  }
+}
+
+/** Connections whose errors tell, as undici's own do, whether anything was ever read: a plain ECONNRESET does not. */
+function tellingConnector(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(options)
+  return (target, callback) => {
+    connect(target, (...result) => {
+      const [, socket] = result
+      socket?.on('error', (error: Error & { socket?: { bytesRead: number } }) => {
+        error.socket ??= { bytesRead: socket.bytesRead }
+      })
+      callback(...result)
+    })
   }
 }
 

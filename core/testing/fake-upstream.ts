@@ -73,7 +73,7 @@ export class FakeUpstreams {
       if (call.cancelled) return
       call.sent = answer.error !== 'CONNECT_FAILED' && answer.error !== 'CONNECT_TIMEOUT'
       if (answer.error !== undefined) listener.failed(new ProxyError(answer.error, 'as the test asked'))
-      else await deliver(answer, listener, call)
+      else await deliver(answer, method === 'HEAD', listener, call)
     } catch (cause) {
       if (!call.cancelled)
         listener.failed(new ProxyError('UPSTREAM_RESET', "the test's upstream threw", { cause }))
@@ -103,7 +103,12 @@ class FakeCall implements Call {
   }
 }
 
-async function deliver(answer: UpstreamAnswer, listener: UpstreamListener, call: FakeCall): Promise<void> {
+async function deliver(
+  answer: UpstreamAnswer,
+  bodiless: boolean,
+  listener: UpstreamListener,
+  call: FakeCall
+): Promise<void> {
   const flat: string[] = []
   for (const [name, value] of Object.entries(answer.headers ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one)
@@ -117,7 +122,7 @@ async function deliver(answer: UpstreamAnswer, listener: UpstreamListener, call:
   const resumed = call.paused()
   if (!listener.responded(answer.status ?? 200, flat, '')) await resumed
   if (call.cancelled) return
-  if (bytes.length > 0) {
+  if (bytes.length > 0 && !bodiless) {
     const drained = call.paused()
     if (!listener.data(bytes)) await drained
   }

@@ -20,8 +20,9 @@ import { EndpointStore } from '../service/endpoint-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { CapturedLog, type LogLine } from './captured-log.js'
 import { FakeUpstreams, type UpstreamHandler, type UpstreamSeen } from './fake-upstream.js'
+import { passTime } from './pass-time.js'
 import { FakeOutgoing, fakeIncoming, type SentRequest } from './sockets.js'
-import { settle, VirtualClock } from './virtual-clock.js'
+import { VirtualClock } from './virtual-clock.js'
 
 export interface RunOptions {
   /** Where the plugin stands. Default: the first place it allows, else a route. */
@@ -39,7 +40,10 @@ export interface RunOptions {
   hookTimeout?: number
   /** ms of the whole exchange. Default 15,000. */
   timeout?: number
-  /** Whether the clock moves on by itself to whatever a plugin sleeps for. Default true. */
+  /**
+   * Whether the clock moves on by itself: to whatever a plugin sleeps for, at once; and for what never answers, after
+   * 200 ms of a real clock in which nothing happened, until a `hookTimeout` or `timeout` ends it. Default true.
+   */
   autoAdvance?: boolean
 }
 
@@ -172,7 +176,7 @@ class Run implements PluginRun {
     const firstLine = this.log.length
     const firstSeen = this.seen.length
     const incoming = fakeIncoming(sent)
-    const outgoing = new FakeOutgoing()
+    const outgoing = new FakeOutgoing(incoming.method as string)
     const shared = { clock: this.clock, deadlines: this.#deadlines, log: this.#log }
     const entry = { name: 'test', scheme: 'http' as const, bodyTimeout: 60_000, draining: false }
     let ended = false
@@ -190,10 +194,12 @@ class Run implements PluginRun {
       outgoing.asResponse(),
       sent.url ?? '/'
     )
-    while (!ended && this.#autoAdvance) {
-      await settle()
-      const next = this.clock.nextTimeout
-      if (!ended && next !== undefined) await this.clock.advance(next)
+    if (this.#autoAdvance) {
+      await passTime(this.clock, {
+        ended: () => ended,
+        busy: () => this.#workers.isBusy,
+        progress: () => this.log.length + this.seen.length + outgoing.progress
+      })
     }
     await end
     const body = outgoing.body.toString('utf8')

@@ -50,8 +50,22 @@ export class FakeOutgoing extends Writable {
   headersSent = false
   shouldKeepAlive = true
   continued = false
-  readonly hints: Record<string, string | string[]>[] = []
+  /** 1xx responses, as they would have been written. */
+  readonly informational: string[] = []
+  readonly socket = { write: (text: string) => this.informational.push(text) }
   readonly #chunks: Buffer[] = []
+  readonly #bodiless: boolean
+
+  /** @param method of the request: as in node:http, what is written as the body of an answer to HEAD goes nowhere */
+  constructor(method = 'GET') {
+    super()
+    this.#bodiless = method === 'HEAD'
+  }
+
+  /** How much of an answer there is so far, for who asks whether there is more of it than before. */
+  get progress(): number {
+    return Number(this.headersSent) + this.#chunks.length
+  }
 
   get body(): Buffer {
     return Buffer.concat(this.#chunks)
@@ -68,16 +82,12 @@ export class FakeOutgoing extends Writable {
     this.continued = true
   }
 
-  writeEarlyHints(hints: Record<string, string | string[]>): void {
-    this.hints.push(hints)
-  }
-
   addTrailers(trailers: [string, string][]): void {
     this.trailers.push(...trailers)
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    this.#chunks.push(chunk)
+    if (!this.#bodiless) this.#chunks.push(chunk)
     callback()
   }
 

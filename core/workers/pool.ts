@@ -76,6 +76,11 @@ export class WorkerPool {
     return this.#queue.size
   }
 
+  /** Whether any call has a thread or waits for one. */
+  get isBusy(): boolean {
+    return this.#running.size > 0 || this.#queue.size > 0
+  }
+
   /**
    * A function that runs in the pool. A reload binds anew, and what is bound later runs the file, and what that
    * imports, as changed since. Where there is no such file, each call rejects.

@@ -289,6 +289,25 @@ t.test('the environment', async (t) => {
   )
 })
 
+t.test('what stands behind an alias is told once, however often it is used', async (t) => {
+  const read = writer(t)
+  t.same(
+    await read(
+      `${listeners}services:\n  a: &a { endpoints: [ "http://\${HOST}" ], idleTimout: 1s }\n  b: *a\n  c: { <<: *a, keepAlive: x }\n`
+    ),
+    [
+      `3:24: services.a.endpoints[0]: the environment has no HOST: set it, or write \${HOST:-default}`,
+      '3:44: services.a.idleTimout: unknown key "idleTimout": did you mean "idleTimeout"?',
+      '5:27: services.c.keepAlive: expected a duration such as 250ms, 5s or 1m, not "x"'
+    ]
+  )
+  // One place, and two things missing from it; one message, and two places.
+  const services = 'services: { a: { endpoints: [ "http://a.test" ], tls: {} } }\n'
+  const missing = await read(`listeners: { a: { tls: {} } }\n${services}`)
+  t.equal(missing.filter((line) => /listeners\.a\.tls\.(cert|key): missing/.test(line)).length, 2)
+  t.equal((await read(`listeners: { a: { address: "\${H}:1" }, b: { address: "\${H}:1" } }\n`)).length, 2)
+})
+
 t.test('YAML that is none', async (t) => {
   const read = writer(t)
   t.same(
