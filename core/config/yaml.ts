@@ -206,8 +206,9 @@ class YamlDocument implements SourceDocument {
     for (const pair of [...node.items].reverse() as Pair<Node, Node | null>[]) {
       const key = isScalar(pair.key) ? this.#restore(String(pair.key.value)) : String(pair.key)
       if (key === String(part)) return { key: pair.key, value: pair.value }
-      // `<<` unquoted is read as a symbol.
-      if (key === '<<' || key === 'Symbol(<<)') merged.push(...(isSeq(pair.value) ? pair.value.items : [pair.value]))
+      // The parser gives an unquoted `<<` as a symbol.
+      if (key === '<<' || (isScalar(pair.key) && typeof pair.key.value === 'symbol'))
+        merged.push(...(isSeq(pair.value) ? pair.value.items : [pair.value]))
     }
     for (const from of merged) {
       const found = this.#child(from as Node, part)

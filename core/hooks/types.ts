@@ -76,7 +76,7 @@ export interface Endpoint {
   /** From 0; default 1. Of an endpoint with 0 nothing is asked while another is usable. */
   readonly weight: number
   readonly zone: string | undefined
-  /** 0 is tried first. */
+  /** 0 is tried first; the next number when none of it is usable. */
   readonly priority: number
   readonly tags: Readonly<Record<string, string>>
   readonly healthy: boolean

@@ -264,3 +264,24 @@ t.test('capacity is connections and those that wait', async (t) => {
   one.activate()
   t.equal(find(one, 'http://a').capacity, 15)
 })
+
+t.test('the best priority that has a usable endpoint gets all, and gets it back', async (t) => {
+  const { service, urls } = world()
+  const one = service()
+  one.activate()
+  one.replace([
+    { url: 'http://standby', priority: 2 },
+    { url: 'http://a' },
+    { url: 'http://second', priority: 1 },
+    { url: 'http://b' }
+  ])
+  t.same(urls(one), ['http://a', 'http://b'])
+  one.mark(find(one, 'http://a'), 'unhealthy')
+  t.same(urls(one), ['http://b'])
+  one.mark(find(one, 'http://b'), 'unhealthy')
+  t.same(urls(one), ['http://second'])
+  one.mark(find(one, 'http://second'), 'unhealthy')
+  t.same(urls(one), ['http://standby'])
+  one.mark(find(one, 'http://b'), 'healthy')
+  t.same(urls(one), ['http://b'])
+})
