@@ -41,7 +41,9 @@ const endpoint = z.strictObject({
   url: endpointUrl,
   weight: z.number().min(0).max(1e6).describe('Its share of requests, from 0.').default(1),
   zone: z.string().min(1).optional(),
-  priority: whole(0, 1000).describe('0 is tried first; the next number when none of it is usable.').default(0),
+  priority: whole(0, 1000)
+    .describe('0 is tried first; the next number when none of it is usable.')
+    .default(0),
   tags: z.record(z.string(), z.string()).default({})
 })
 

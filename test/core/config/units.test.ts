@@ -90,7 +90,7 @@ t.test('a default is what a user would write, wherever it stands in the chain', 
 
 t.test('the JSON Schema has a pattern, the default and the description', async (t) => {
   const schema = z.strictObject({ a: duration().describe('how long').default('5s') })
-  const { properties } = z.toJSONSchema(schema, { io: 'input' }) as {
+  const { properties } = z.toJSONSchema(schema, { io: 'input' }) as unknown as {
     properties: { a: Record<string, unknown> }
   }
   t.match(properties.a, { default: '5s', description: 'how long' })
