@@ -1,5 +1,5 @@
 import { brand, hasBrand } from './hooks/brand.js'
-import { checkField } from './hooks/field.js'
+import { checkSettable } from './hooks/field.js'
 
 /** Every code the proxy answers with by itself, and the status it goes out with. */
 export const statusOf = {
@@ -59,7 +59,7 @@ export class ProxyError extends Error {
     if (!Number.isInteger(this.status) || this.status < 400 || this.status > 599) {
       throw new RangeError(`a ProxyError's status is a whole number from 400 to 599, not ${this.status}`)
     }
-    for (const [header, value] of Object.entries(options.headers ?? {})) checkField(header, value)
+    for (const [header, value] of Object.entries(options.headers ?? {})) checkSettable(header, value)
     this.headers = options.headers
     this.plugin = options.plugin
     this.hook = options.hook

@@ -4,7 +4,7 @@ import { count } from './failure.js'
 
 /** `outrigger check`: what is printed of a good configuration. @throws ConfigError with every problem of another */
 export async function check(host: Host, file: string): Promise<string> {
-  const { checkConfig } = await import('../server/proxy.js')
+  const { checkConfig } = await import('../server/load.js')
   return summary(file, await checkConfig(host, file))
 }
 

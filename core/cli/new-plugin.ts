@@ -1,5 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import type { Host } from '../host.js'
 import { UsageError } from './failure.js'
 import { pluginFiles } from './plugin-template.js'
 
@@ -10,11 +11,12 @@ const PREFIX = 'outrigger-plugin-'
  * `outrigger new plugin`: writes into a folder of the plugin's name, which it makes.
  *
  * @param parent where that folder is made; made itself when it is missing
- * @param version of this package, which the plugin is for
+ * @param host this package, which the plugin is for
  * @returns what to do next, for whoever asked
  * @throws UsageError on a name that no plugin may have, and when there is anything in that folder already
  */
-export async function newPlugin(name: string, parent: string, version: string): Promise<string> {
+export async function newPlugin(name: string, parent: string, host: Host): Promise<string> {
+  const { version } = host
   if (name.startsWith(PREFIX)) {
     throw new UsageError(
       `${JSON.stringify(name)}: leave out ${PREFIX}, which is added where packages are named`
@@ -26,6 +28,8 @@ export async function newPlugin(name: string, parent: string, version: string): 
       `a plugin's name is lower case letters, digits and dashes, not ${JSON.stringify(name)}${hint === undefined ? '' : ` (${hint}?)`}`
     )
   }
+  if (host.builtins.has(name))
+    throw new UsageError(`${JSON.stringify(name)} is built in: choose another name`)
   const folder = join(parent, name)
   try {
     await mkdir(folder, { recursive: true })

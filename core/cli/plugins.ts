@@ -31,7 +31,7 @@ interface Found {
 export async function plugins(host: Host, file: string | undefined, json: boolean): Promise<string> {
   let config: Config | undefined
   if (file !== undefined) {
-    const { checkConfig } = await import('../server/proxy.js')
+    const { checkConfig } = await import('../server/load.js')
     config = await checkConfig(host, file)
   }
   const listed = await listPlugins(host, config)

@@ -181,7 +181,7 @@ Examples:
     .action(async (name: string, options: { dir: string }) => {
       noCommandBehind('new plugin')
       const { newPlugin } = await import('./new-plugin.js')
-      say(await newPlugin(name, options.dir, host.version))
+      say(await newPlugin(name, options.dir, host))
     })
 
   return program

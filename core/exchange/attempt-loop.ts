@@ -3,6 +3,7 @@ import type { Reply, Retry } from '../hooks/decisions.js'
 import type { Endpoint } from '../hooks/types.js'
 import { EndpointState } from '../service/endpoint.js'
 import type { Service } from '../service/service.js'
+import { tellRecovery, tellTrouble } from '../service/trouble.js'
 import { type AttemptOwner, AttemptState } from './attempt.js'
 import { ExchangeState } from './exchange.js'
 import { ResponseState } from './response.js'
@@ -121,6 +122,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   concluded(attempt: AttemptState): void {
     if (attempt !== this.current) return
     if (attempt.call?.stale === true && this.#repeatStale(attempt)) return
+    const { endpoint, error } = attempt
+    if (error !== undefined) tellTrouble(endpoint, error, this.now(), this.shared.log)
+    else if (endpoint.trouble !== undefined) tellRecovery(endpoint, this.shared.log)
     const { outcome } = attempt.hooks
     if (outcome === undefined) {
       this.#decide(attempt)

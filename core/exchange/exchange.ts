@@ -220,7 +220,7 @@ class UploadBody extends DeclaredBody {
     const options = new ReplacedBodyOptions(exchange)
     if (Buffer.isBuffer(body)) {
       exchange.upload = RequestBody.of(body, options)
-      headers.set('content-length', String(body.length))
+      headers.put('content-length', String(body.length))
     } else {
       exchange.upload = new RequestBody(body, undefined, options)
       headers.delete('content-length')

@@ -1,4 +1,4 @@
-import { checkField } from '../hooks/field.js'
+import { checkSettable } from '../hooks/field.js'
 import type { HeaderList } from '../hooks/types.js'
 
 /** Whether two field names are one, without making a lower-case copy of either when lengths tell. */
@@ -42,7 +42,12 @@ export class Fields implements HeaderList {
   }
 
   set(name: string, value: string): void {
-    checkField(name, value)
+    checkSettable(name, value)
+    this.put(name, value)
+  }
+
+  /** @internal `set` for the core itself: the framing is its own. */
+  put(name: string, value: string): void {
     const { flat } = this
     for (let i = 0; i < flat.length; i += 2) {
       if (same(flat[i] as string, name)) {
@@ -55,7 +60,7 @@ export class Fields implements HeaderList {
   }
 
   append(name: string, value: string): void {
-    checkField(name, value)
+    checkSettable(name, value)
     this.flat.push(name, value)
   }
 

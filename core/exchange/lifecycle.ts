@@ -79,7 +79,7 @@ export class Lifecycle extends AttemptLoop {
 
   /** Which plugin it was is not known any more. */
   #failPlugin(cause: Error, message: string): void {
-    this.shared.log.error({ route: this.route.name, err: cause }, message)
+    this.shared.log.error({ route: this.route.name, error: cause }, message)
     this.fail(new ProxyError('PLUGIN_FAILED', 'a plugin failed', { cause }))
   }
 

@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+import { AttemptStream } from './attempt-stream.js'
 
 /** Bytes that are kept for a second attempt (Linkerd's replay buffer). */
 export const REPLAY_LIMIT = 64 * 1024
@@ -348,24 +349,6 @@ interface Collector {
   readonly limit: number
   resolve(body: Buffer): void
   reject(error: ProxyError): void
-}
-
-/** One attempt's view of the body. */
-class AttemptStream extends Readable {
-  /** The next kept chunk to hand on. */
-  at = 0
-  readonly #body: RequestBody
-
-  constructor(body: RequestBody) {
-    super()
-    this.#body = body
-    // Whoever destroys it knows why; an 'error' that nobody hears would take the process with it.
-    this.on('error', () => {})
-  }
-
-  override _read(): void {
-    this.#body.pull(this)
-  }
 }
 
 function tooLarge(limit: number): ProxyError {

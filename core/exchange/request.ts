@@ -18,8 +18,8 @@ export interface RequestTarget {
 /** What the head of a request says of its framing. */
 export interface RequestHead {
   readonly headers: Fields
-  /** As sent; empty when there is none. */
-  readonly authority: string
+  /** The Host field as sent. */
+  readonly authority: string | undefined
   readonly hasBody: boolean
   /** undefined when chunked */
   readonly contentLength: number | undefined
@@ -82,7 +82,7 @@ export function readHead(message: IncomingMessage): RequestHead {
         if (is(name, 'x-forwarded-proto')) continue
         if (is(name, 'transfer-encoding')) {
           // The one coding that can be sent on; what another would mean, two readers may not agree on.
-          if (chunked || value.toLowerCase() !== 'chunked')
+          if (chunked || value.toLowerCase() !== 'chunked' || message.httpVersionMinor === 0)
             throw new ProxyError('BAD_REQUEST', 'a transfer coding other than chunked')
           chunked = true
         }
@@ -100,7 +100,7 @@ export function readHead(message: IncomingMessage): RequestHead {
   }
   return {
     headers: new Fields(headers),
-    authority: authority ?? '',
+    authority,
     hasBody: chunked || (contentLength ?? 0) > 0,
     contentLength: chunked ? undefined : (contentLength ?? 0),
     expectsContinue

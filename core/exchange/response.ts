@@ -10,7 +10,7 @@ import { Fields } from './fields.js'
 /** What the client is about to get: an upstream's response or the proxy's own. */
 export class ResponseState implements ProxyResponse {
   #status: number
-  readonly statusText: string
+  statusText: string
   readonly headers: Fields
   readonly local: boolean
   readonly error: ProxyError | undefined
@@ -37,9 +37,11 @@ export class ResponseState implements ProxyResponse {
   }
 
   set status(status: number) {
-    if (!Number.isInteger(status) || status < 200 || status > 999) {
-      throw new RangeError(`a response's status is a whole number from 200, not ${status}`)
+    if (!Number.isInteger(status) || status < 200 || status > 599) {
+      throw new RangeError(`a response's status is a whole number from 200 to 599, not ${status}`)
     }
+    // The upstream's words were for its own.
+    if (status !== this.#status) this.statusText = ''
     this.#status = status
   }
 
@@ -62,7 +64,7 @@ export class ResponseState implements ProxyResponse {
     }
     const { content, type } = reply
     if (type !== undefined && !fields.has('content-type')) fields.append('content-type', type)
-    if (reply.status !== 204 && reply.status !== 304) fields.set('content-length', String(content.length))
+    if (reply.status !== 204 && reply.status !== 304) fields.put('content-length', String(content.length))
     return new ResponseState(exchange, reply.status, '', fields, content, error)
   }
 }
@@ -137,7 +139,7 @@ export class ResponseBody extends DeclaredBody {
       this.content = body
       this.flow = undefined
       this.streamed = false
-      headers.set('content-length', String(body.length))
+      headers.put('content-length', String(body.length))
     } else {
       // It may fail before anyone reads it; whoever does is told then.
       body.on('error', () => {})

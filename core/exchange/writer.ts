@@ -45,6 +45,7 @@ export class ResponseWriter {
   head(): void {
     const { outgoing, entry } = this.#exchange
     const { status, statusText, headers } = this.#response
+    if (status === 204) headers.delete('content-length')
     const { flat } = headers
     if (entry.draining) flat.push('connection', 'close')
     if (statusText === '' || !isReasonPhrase(statusText)) outgoing.writeHead(status, flat)

@@ -1,5 +1,5 @@
 import { brand, hasBrand } from './brand.js'
-import { checkField } from './field.js'
+import { checkSettable } from './field.js'
 
 /** What a body can be given as. An object is sent as JSON. */
 export type ReplyBody = string | Uint8Array | object | undefined
@@ -20,7 +20,7 @@ export class Reply {
       throw new RangeError(`a Reply's status is a whole number from 200 to 599, not ${status}`)
     }
     for (const [name, value] of Object.entries(headers)) {
-      for (const one of Array.isArray(value) ? value : [value]) checkField(name, one as string)
+      for (const one of Array.isArray(value) ? value : [value]) checkSettable(name, one as string)
     }
     this.status = status
     this.body = body

@@ -12,6 +12,26 @@ export function checkField(name: string, value: string): void {
   }
 }
 
+/** Fields that say how a message is framed or what its connection is for: they follow from the message. */
+const FRAMING: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade'
+])
+
+/** @throws TypeError as `checkField`, and on a field that is not for a plugin to set */
+export function checkSettable(name: string, value: string): void {
+  checkField(name, value)
+  if (FRAMING.has(name.toLowerCase())) {
+    throw new TypeError(`${name} is not for a plugin to set: it follows from the message`)
+  }
+}
+
 /** Whether a status line may carry it. */
 export function isReasonPhrase(text: string): boolean {
   return VALUE.test(text)

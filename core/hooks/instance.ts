@@ -47,6 +47,10 @@ export function pluginError(
   cause: unknown,
   exchange: Exchange
 ): ProxyError {
+  if (ProxyError.is(cause) && (cause.code === 'PLUGIN_TIMEOUT' || cause.code === 'PLUGIN_FAILED')) {
+    // A worker call that went wrong is the plugin's failure like any other.
+    return failure(instance, hook, cause.code, cause.message, cause.cause ?? cause, exchange)
+  }
   if (ProxyError.is(cause) && cause.plugin === undefined) {
     return new ProxyError(cause.code, cause.message, {
       status: cause.status,
@@ -74,7 +78,7 @@ function failure(
   exchange: Exchange
 ): ProxyError {
   instance.failures(hook).inc()
-  const fields = { hook, exchange: exchange.id, on: exchange.route.name, err: cause }
+  const fields = { hook, exchange: exchange.id, on: exchange.route.name, error: cause }
   instance.log.error(fields, `plugin ${instance.name} failed in ${hook}`)
   return new ProxyError(code, message, { plugin: instance.name, hook, cause })
 }

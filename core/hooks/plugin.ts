@@ -204,6 +204,13 @@ export function definePlugin<S extends ConfigSchema | undefined = undefined>(
   if (typeof definition.setup !== 'function') {
     throw new TypeError(`plugin ${definition.name}: setup is a function, not ${typeof definition.setup}`)
   }
+  for (const list of ['provides', 'needs'] as const) {
+    for (const one of definition[list] ?? []) {
+      if (typeof one?.name === 'string') continue
+      const said = typeof one === 'string' ? JSON.stringify(one) : '"..."'
+      throw new TypeError(`plugin ${definition.name}: ${list} holds what is no key: write key(${said})`)
+    }
+  }
   return Object.freeze(brandObject({ ...definition }, 'plugin'))
 }
 

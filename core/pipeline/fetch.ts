@@ -31,7 +31,7 @@ export function fetchFrom(
   for (const [name, value] of Object.entries(init.headers ?? {})) headers.set(name, value)
   if (!headers.has('host')) headers.set('host', hostOf(endpoint.url))
   const body = init.body === undefined ? null : Buffer.from(init.body as string)
-  if (body !== null) headers.set('content-length', String(body.length))
+  if (body !== null) headers.put('content-length', String(body.length))
   return new Promise((resolve, reject) => {
     if (init.signal?.aborted) {
       reject(init.signal.reason)

@@ -186,8 +186,8 @@ async function runClosers(closers: (() => void | Promise<void>)[], clock: Clock,
           () => {}
         )
       ])
-    } catch (err) {
-      log.error({ err }, 'onClose failed')
+    } catch (error) {
+      log.error({ error }, 'onClose failed')
     } finally {
       timeout.abort()
     }

@@ -12,7 +12,13 @@ const MAX_FIELDS = 100
 
 /** For a request whose head cannot be read. Made anew: an exchange adds to its headers. */
 function nothing(): RequestHead {
-  return { headers: new Fields([]), authority: '', hasBody: false, contentLength: 0, expectsContinue: false }
+  return {
+    headers: new Fields([]),
+    authority: undefined,
+    hasBody: false,
+    contentLength: 0,
+    expectsContinue: false
+  }
 }
 
 /** Takes a request from a listener's socket: reads its head, finds its route and starts its exchange. */
@@ -35,6 +41,8 @@ export function accept(
     if (incoming.rawHeaders.length > 2 * MAX_FIELDS)
       throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
     head = readHead(incoming)
+    if (incoming.httpVersionMajor !== 1) refuse('the request is not HTTP/1')
+    if (head.authority === undefined && incoming.httpVersionMinor > 0) refuse('the Host header is missing')
     const parts = split(target, head)
     authority = parts.authority
     host = hostOf(authority) ?? refuse('the Host header is not a host')
@@ -75,7 +83,7 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i
 
 /** A target in absolute form names the host itself; Host is then made to say the same (RFC 9112 section 3.2.2). */
 function split(target: string, head: RequestHead): { authority: string; rest: string } {
-  if (target.startsWith('/')) return { authority: head.authority, rest: target }
+  if (target.startsWith('/')) return { authority: head.authority ?? '', rest: target }
   const match = ABSOLUTE.exec(target) ?? refuse('the request target cannot be used')
   const [, authority = '', rest = ''] = match
   if (authority === '' || authority.includes('@')) refuse('the request target names no host')

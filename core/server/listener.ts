@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http'
+import { type IncomingMessage, METHODS, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import httpProxy from '@fastify/http-proxy'
@@ -63,6 +63,9 @@ export class Listener implements Entry {
       listener.#sockets.add(socket)
       socket.once('close', () => listener.#sockets.delete(socket))
     })
+    server.on('connect', (_incoming, socket: Socket) =>
+      refuse(socket, 'BAD_REQUEST', 'there are no tunnels here')
+    )
     // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
     server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
     try {
@@ -146,7 +149,11 @@ async function options(config: ListenerConfig): Promise<FastifyServerOptions> {
     },
     routerOptions: { querystringParser: () => EMPTY }
   }
-  const server = { maxHeaderSize: config.maxHeaderSize, connectionsCheckingInterval: 1_000 }
+  const server = {
+    maxHeaderSize: config.maxHeaderSize,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: false
+  }
   if (config.tls === undefined) return { ...shared, http: server } as unknown as FastifyServerOptions
   const [cert, key] = await Promise.all([pem(config, 'cert'), pem(config, 'key')])
   return {
@@ -189,7 +196,7 @@ function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void 
     socket.destroy(error)
     return
   }
-  let code: 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT' = 'BAD_REQUEST'
+  let code: Refusal = 'BAD_REQUEST'
   let message = 'the request is malformed'
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     code = 'HEADERS_TOO_LARGE'
@@ -198,23 +205,21 @@ function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void 
     code = 'REQUEST_TIMEOUT'
     message = 'the request did not arrive in time'
   }
-  const status = statusOf[code]
-  const body = JSON.stringify({ error: code, message, requestId: '' })
-  const answer = () => {
-    socket.end(
-      `HTTP/1.1 ${status} ${REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\nx-outrigger-error: ${code}\r\nconnection: close\r\n\r\n${body}`,
-      // A client that keeps its half open would keep the upload's upstream waiting with it.
-      () => socket.destroy()
-    )
-  }
   // These bytes followed a request that is still being answered: its answer comes first.
-  if (earlier) under?.once('close', answer)
-  else answer()
+  if (earlier) under?.once('close', () => refuse(socket, code, message))
+  else refuse(socket, code, message)
 }
 
-const REASONS: Record<number, string> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large'
+type Refusal = 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT'
+
+/** Answers what no exchange was made of, and ends the connection. */
+function refuse(socket: Socket, code: Refusal, message: string): void {
+  const status = statusOf[code]
+  const body = JSON.stringify({ error: code, message, requestId: '' })
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nx-outrigger-error: ${code}\r\nconnection: close\r\n\r\n${body}`,
+    // A client that keeps its half open would keep the upload's upstream waiting with it.
+    () => socket.destroy()
+  )
 }

@@ -1,5 +1,4 @@
 import { createAdmin } from '../admin/admin.js'
-import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/types.js'
 import type { Shared } from '../exchange/pipeline.js'
 import { type Clock, systemClock } from '../hooks/clock.js'
@@ -10,13 +9,13 @@ import { createLogger, type LogLevel, type ProxyLogger } from '../log/logger.js'
 import { MetricsRegistry } from '../metrics/registry.js'
 import { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
-import { checkNeeds } from '../pipeline/needs.js'
 import { EndpointStore } from '../service/endpoint-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { bind, bindFailure } from './bind.js'
 import { type ExplainOptions, explain } from './explain.js'
 import { ListenerSet } from './listener-set.js'
+import { load, type SourceOptions } from './load.js'
 import {
   type Explanation,
   type PluginView,
@@ -27,33 +26,14 @@ import {
 } from './types.js'
 import { pluginViews, routeViews, serviceViews } from './views.js'
 
-export interface ProxyOptions {
+export interface ProxyOptions extends SourceOptions {
   /** Default: lines to standard error. */
   log?: ProxyLogger
   /** Instead of the configuration's. */
   logLevel?: LogLevel
-  /** What `${NAME}` reads. Default: the process's. */
-  env?: NodeJS.ProcessEnv
-  /** What relative paths are resolved against when the configuration is an object. Default: the working directory. */
-  directory?: string
   clock?: Clock
   /** POST /drain was called. Default: the proxy drains. */
   onDrain?: () => void
-}
-
-/**
- * Checks a configuration without starting any of it: the file, every plugin's part and what plugins need of each other.
- *
- * @throws ConfigError with everything that is wrong
- */
-export async function checkConfig(
-  host: Host,
-  source: string | object,
-  options: ProxyOptions = {}
-): Promise<Config> {
-  const config = await load(host, source, options, new ModuleLoader(host.modules))
-  checkNeeds(config)
-  return config
 }
 
 /**
@@ -72,17 +52,6 @@ export async function createProxyWith(
   const server = new ProxyServer(host, source, options, config, loader)
   await server.build(config)
   return server
-}
-
-/** @param loader keeps what of users' files has not changed from one configuration to the next */
-function load(
-  host: Host,
-  source: string | object,
-  options: ProxyOptions,
-  loader: ModuleLoader
-): Promise<Config> {
-  const { env = process.env, directory = process.cwd() } = options
-  return loadConfig(source, { host, loader, env, directory })
 }
 
 /** ms that worker calls may still take once all exchanges have ended. */
@@ -130,7 +99,7 @@ class ProxyServer implements Proxy {
     this.#clock = options.clock ?? systemClock
     this.#shared = { clock: this.#clock, deadlines: new Deadlines(this.#clock), log: this.#log }
     this.#metrics = new MetricsRegistry({
-      onError: (err) => this.#log.error({ err }, 'a metric could not be computed')
+      onError: (error) => this.#log.error({ error }, 'a metric could not be computed')
     })
     this.#store = new EndpointStore(this.#metrics)
     this.#listeners = new ListenerSet(
@@ -327,7 +296,7 @@ class ProxyServer implements Proxy {
       ...config.workers,
       modules: this.#host.modules,
       onTask: (ms) => tasks.observe(ms / 1000),
-      onError: (err) => this.#log.error({ err }, 'a worker thread failed outside of any call')
+      onError: (error) => this.#log.error({ error }, 'a worker thread failed outside of any call')
     })
   }
 
@@ -345,7 +314,7 @@ class ProxyServer implements Proxy {
 
   #background(work: Promise<void>): void {
     const settled = work
-      .catch((err) => this.#log.error({ err }, 'a part could not be closed'))
+      .catch((error) => this.#log.error({ error }, 'a part could not be closed'))
       .finally(() => this.#retiring.delete(settled))
     this.#retiring.add(settled)
   }

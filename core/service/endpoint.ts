@@ -25,6 +25,9 @@ export class EndpointState implements Endpoint {
   ejectionReason: string | undefined = undefined
   /** Whether weight, zone, priority and tags are known. */
   described = false
+  /** What failed attempts on it said last, while none has succeeded since; and when that was told, on the clock. */
+  trouble: string | undefined = undefined
+  troubleToldAt = 0
   /** Attempts it may hold: connections and those waiting for one. */
   capacity = Number.POSITIVE_INFINITY
   /** @internal 1 while usable, 0 otherwise. */

@@ -1,6 +1,7 @@
 // The one file that knows undici's dispatch API. It uses the handler form with raw header buffers: the other form
 // parses them into an object, which loses casing and order and costs more than all the rest of a small request.
 
+import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServiceTls } from '../config/types.js'
@@ -192,7 +193,9 @@ export class Upstream implements Connection {
 function tellingConnector(options: buildConnector.BuildOptions): buildConnector.connector {
   const connect = buildConnector(options)
   return (target, callback) => {
-    connect(target, (...result) => {
+    // An address is no server name (RFC 6066); the certificate is then checked against the address itself.
+    const named = isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }
+    connect(named, (...result) => {
       const [, socket] = result
       socket?.on('error', (error: Error & { socket?: { bytesRead: number } }) => {
         error.socket ??= { bytesRead: socket.bytesRead }

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { isPlugin } from '../../core/hooks/plugin.js'
 import { ModuleLoader } from '../../core/modules/load.js'
-import { checkConfig } from '../../core/server/proxy.js'
+import { checkConfig } from '../../core/server/load.js'
 import { runPlugin } from '../../core/testing/index.js'
 import { host } from '../../plugins/host.js'
 

@@ -29,7 +29,7 @@ t.test('an undeclared access fails that plugin, and the log says what to declare
     t.equal(status, 500, what)
     t.equal(error, 'PLUGIN_FAILED', what)
     const failure = log.find(({ level }) => level === 'error')
-    t.match(String(failure?.fields.err), /nosy touches the (request|response) body: it must declare/, what)
+    t.match(String(failure?.fields.error), /nosy touches the (request|response) body: it must declare/, what)
     t.notMatch(body, /declare|nosy/, `${what}: nothing of it reaches the client`)
     await run.close()
   }
@@ -45,7 +45,7 @@ t.test('the wrong kind of declaration is none', async (t) => {
   )
   const { error, log } = await run.request({ body: 'x' })
   t.equal(error, 'PLUGIN_FAILED')
-  t.match(String(log.at(-1)?.fields.err), /request: 'buffer'/)
+  t.match(String(log.at(-1)?.fields.error), /request: 'buffer'/)
   await run.close()
 })
 

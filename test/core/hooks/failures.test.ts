@@ -109,7 +109,7 @@ t.test('an async function in a sync hook is a named failure', async (t) => {
     const { status } = await run.request()
     t.equal(status, HEARD.includes(hook) ? 200 : 500, hook)
     const line = run.log.lines.find(({ level }) => level === 'error')
-    t.match(String(line?.fields.err), new RegExp(`${hook} is a sync hook`))
+    t.match(String(line?.fields.error), new RegExp(`${hook} is a sync hook`))
     await run.close()
   }
 })
@@ -136,7 +136,7 @@ t.test('an answer of the wrong kind is a named failure', async (t) => {
       const { status, error } = await run.request()
       t.equal(status, 500, `${hook} ${message}`)
       t.equal(error, 'PLUGIN_FAILED', `${hook} ${message}`)
-      t.match(String(run.log.lines.find(({ level }) => level === 'error')?.fields.err), message)
+      t.match(String(run.log.lines.find(({ level }) => level === 'error')?.fields.error), message)
       await run.close()
     }
   }
