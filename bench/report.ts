@@ -4,7 +4,7 @@ import type { Sample } from './rounds.js'
 export interface Row {
   readonly name: string
   readonly label: string
-  readonly samples: readonly Sample[]
+  readonly samples: Sample[]
 }
 
 export interface Ratios {

@@ -31,6 +31,9 @@ export interface Sample extends Load {
 }
 
 export interface Plan {
+  /** Times that all proxies are started anew: how a process was compiled and laid out in memory is luck, and stays. */
+  readonly starts: number
+  /** After each start. */
   readonly rounds: number
   /** Of one turn; whole. */
   readonly seconds: number

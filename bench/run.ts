@@ -15,9 +15,9 @@ interface Settings extends Plan {
   readonly eventLoop: { readonly rounds: number; readonly seconds: number }
 }
 
-const FULL: Settings = { rounds: 7, seconds: 4, warmUp: 3, eventLoop: { rounds: 3, seconds: 6 } }
+const FULL: Settings = { starts: 3, rounds: 3, seconds: 4, warmUp: 3, eventLoop: { rounds: 3, seconds: 6 } }
 /** To see that everything still runs; its figures mean little. */
-const SMOKE: Settings = { rounds: 1, seconds: 1, warmUp: 0, eventLoop: { rounds: 1, seconds: 2 } }
+const SMOKE: Settings = { starts: 1, rounds: 1, seconds: 1, warmUp: 0, eventLoop: { rounds: 1, seconds: 2 } }
 const SMOKE_CANDIDATES = [BASELINE, 'none', 'five']
 
 const { values: options, positionals } = parseArgs({
@@ -27,6 +27,7 @@ const { values: options, positionals } = parseArgs({
     write: { type: 'boolean', default: false },
     only: { type: 'string' },
     scenario: { type: 'string' },
+    starts: { type: 'string' },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     dist: { type: 'string', default: join(root, 'dist') },
@@ -57,6 +58,7 @@ async function main(): Promise<void> {
   const defaults = smoke ? SMOKE : FULL
   const plan = {
     ...defaults,
+    starts: count('starts', defaults.starts),
     rounds: count('rounds', defaults.rounds),
     seconds: count('seconds', defaults.seconds)
   }
@@ -109,14 +111,19 @@ async function compare(
   plan: Plan,
   spinner: Spinner | undefined
 ): Promise<[Scenario, Row[]][]> {
-  say(`starting ${chosen.length} proxies`)
-  const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
-  const rows: [Scenario, Row[]][] = []
-  for (const scenario of traffic) {
-    const samples = await measure(proxies, scenario, plan, spinner, say)
-    rows.push([scenario, chosen.map(({ name, label }, at) => ({ name, label, samples: samples[at] ?? [] }))])
+  const rows = traffic.map((scenario): [Scenario, Row[]] => [
+    scenario,
+    chosen.map(({ name, label }) => ({ name, label, samples: [] }))
+  ])
+  for (let start = 1; start <= plan.starts; start++) {
+    say(`start ${start} of ${plan.starts}: ${chosen.length} proxies`)
+    const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
+    for (const [scenario, compared] of rows) {
+      const samples = await measure(proxies, scenario, plan, spinner, say)
+      for (const [at, row] of compared.entries()) row.samples.push(...(samples[at] ?? []))
+    }
+    await Promise.all(proxies.map((proxy) => proxy.stop()))
   }
-  await Promise.all(proxies.map((proxy) => proxy.stop()))
   return rows
 }
 
@@ -154,7 +161,7 @@ function circumstances(plan: Plan, cores: Cores | undefined, spinning: boolean):
   const kept = spinning ? 'a spinner at idle priority on each' : 'no spinners'
   return [
     ...describeMachine(),
-    `${plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns; ${where}; ${kept}`
+    `${plan.starts * plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns, all started anew every ${plan.rounds}; ${where}; ${kept}`
   ]
     .map((line) => `- ${line}`)
     .join('\n')
@@ -185,7 +192,7 @@ function choose<T extends { readonly name: string }>(
   })
 }
 
-function count(option: 'rounds' | 'seconds', otherwise: number): number {
+function count(option: 'starts' | 'rounds' | 'seconds', otherwise: number): number {
   const text = options[option]
   if (text === undefined) return otherwise
   const value = Number(text)

@@ -25,6 +25,9 @@ export interface Load {
 /** Sent by all, wanted by one: what a request costs to parse must not differ. */
 const API_KEY = 'x-api-key: bench'
 
+/** Seconds that an answer may take. Long: on a loaded machine late is not failed. */
+const PATIENCE = 20
+
 export const generator = has('wrk') ? 'wrk' : 'autocannon'
 
 /** Drives `url` as hard as it answers. @param seconds whole */
@@ -34,7 +37,17 @@ export function drive(url: string, traffic: Traffic, seconds: number): Promise<L
 
 async function wrk(url: string, { method, bodyBytes, connections }: Traffic, seconds: number): Promise<Load> {
   const script = fileURLToPath(new URL('./wrk.lua', import.meta.url))
-  const settings = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, '-H', API_KEY]
+  const settings = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--timeout',
+    `${PATIENCE}s`,
+    '-s',
+    script,
+    '-H',
+    API_KEY
+  ]
   const said = await output('wrk', [...settings, url, '--', method, String(bodyBytes)])
   const { requests, duration, failed, p50, p99 } = JSON.parse(said.trim().split('\n').at(-1) as string)
   return { requests, failed, seconds: duration / 1e6, p50: p50 / 1e3, p99: p99 / 1e3 }
@@ -48,7 +61,21 @@ async function autocannon(
 ): Promise<Load> {
   const program = join(root, 'node_modules/autocannon/autocannon.js')
   const body = bodyBytes > 0 ? ['-b', 'x'.repeat(bodyBytes)] : []
-  const settings = ['-j', '-n', '-c', connections, '-d', seconds, '-m', method, '-H', API_KEY, ...body]
+  const settings = [
+    '-j',
+    '-n',
+    '-c',
+    connections,
+    '-d',
+    seconds,
+    '-t',
+    PATIENCE,
+    '-m',
+    method,
+    '-H',
+    API_KEY,
+    ...body
+  ]
   const said = await output(process.execPath, [program, ...settings.map(String), url])
   const { requests, non2xx, errors, timeouts, duration, latency } = JSON.parse(said)
   return {

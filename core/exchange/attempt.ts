@@ -58,7 +58,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   #headers: Fields | undefined
   #flow: Flow = 'held'
   #paused = false
-  #chunks: Buffer[] = []
+  #chunks: Buffer[] | undefined
   #collected = 0
   #limit = 0
   /** Bytes of body that were announced and will come. */
@@ -154,9 +154,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
         break
       case 'collected':
         this.#settle('complete')
-        this.#collector?.resolve(
-          this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
-        )
+        this.#collector?.resolve(Buffer.concat(this.#chunks ?? []))
         break
       case 'streamed':
         this.#stream?.push(null)
@@ -284,10 +282,11 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   }
 
   #collect(chunk: Buffer): boolean {
+    this.#chunks ??= []
     this.#chunks.push(chunk)
     this.#collected += chunk.length
     if (this.#collected > this.#limit) {
-      this.#chunks = []
+      this.#chunks = undefined
       this.#collector?.reject(pastBudget(this.#limit))
       this.cancel('cancelled')
     }

@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import type { PluginInstance, Running } from '../hooks/instance.js'
 import type { Key } from '../hooks/key.js'
-import type { Client, Exchange } from '../hooks/types.js'
+import type { Body, Client, Exchange } from '../hooks/types.js'
 import { pin } from '../workers/buffers.js'
 import type { AttemptState } from './attempt.js'
 import { DeclaredBody } from './body.js'
@@ -63,8 +63,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
       : undefined
     this.upload = this.clientBody
     const { host, path, query } = target
-    const body = new UploadBody(this)
-    this.request = new RequestState(incoming, entry.scheme, host, path, query, head.headers, body)
+    this.request = new RequestState(incoming, entry.scheme, host, path, query, head.headers, this)
     this.#identify(target.authority)
   }
 
@@ -73,6 +72,11 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   abstract bodyBroke(error: ProxyError): void
   /** The next piece of the client's body is waited for, or no longer. */
   abstract awaitingClient(awaiting: boolean): void
+
+  /** @internal Few ask for it. */
+  makeBody(): Body {
+    return new UploadBody(this)
+  }
 
   get id(): string {
     this.#id ??= requestId()

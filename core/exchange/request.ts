@@ -116,9 +116,17 @@ const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::\d{0,5
 
 /** @returns the host in lower case without its port; undefined for what is no host */
 export function hostOf(authority: string): string | undefined {
+  // One client after another asks for the same host.
+  if (authority === lastAuthority) return lastHost
   const match = AUTHORITY.exec(authority)
-  return match === null ? undefined : (match[1] as string).toLowerCase()
+  if (match === null) return undefined
+  lastAuthority = authority
+  lastHost = (match[1] as string).toLowerCase()
+  return lastHost
 }
+
+let lastAuthority = ''
+let lastHost = ''
 
 export class RequestState implements ExchangeRequest {
   readonly method: string
@@ -126,7 +134,8 @@ export class RequestState implements ExchangeRequest {
   readonly httpVersion: string
   readonly host: string
   readonly headers: Fields
-  readonly body: Body
+  readonly #exchange: { makeBody(): Body }
+  #body: Body | undefined
   #path: string
   #query: string
 
@@ -137,16 +146,21 @@ export class RequestState implements ExchangeRequest {
     path: string,
     query: string,
     headers: Fields,
-    body: Body
+    exchange: { makeBody(): Body }
   ) {
     this.method = message.method as string
     this.scheme = scheme
     this.httpVersion = message.httpVersion
     this.host = host
     this.headers = headers
-    this.body = body
+    this.#exchange = exchange
     this.#path = path
     this.#query = query
+  }
+
+  get body(): Body {
+    this.#body ??= this.#exchange.makeBody()
+    return this.#body
   }
 
   get path(): string {

@@ -214,12 +214,15 @@ function tlsOptions(tls: ServiceTls): object {
   }
 }
 
+/** What `toString('latin1')` comes to, without asking each of a dozen times a response what 'latin1' means. */
+type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
+
 function decode(raw: (Buffer | string)[]): string[] {
   const { length } = raw
   const flat = new Array<string>(length)
   for (let i = 0; i < length; i++) {
     const part = raw[i] as Buffer | string
-    flat[i] = typeof part === 'string' ? part : part.toString('latin1')
+    flat[i] = typeof part === 'string' ? part : (part as LatinBuffer).latin1Slice(0, part.length)
   }
   return flat
 }
