@@ -41,18 +41,14 @@ t.test('100 reloads in 20 s under load: no failed request; then a broken file', 
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'))
   const { binary, file, url, admin } = await run(t, config(upstream.url, 10))
   const load = autocannon({ url, connections: 10, duration: 20 })
-  let sent = 0
-  const until = Date.now() + 19_000
-  while (sent < 100 && Date.now() < until) {
+  for (let sent = 0; sent < 100; sent++) {
     await writeFile(file, config(upstream.url, 10 + (sent % 2)))
     binary.child.kill('SIGHUP')
-    sent++
-    await sleep(180)
+    await sleep(150)
   }
   const { errors, non2xx, '2xx': answered } = await load
   t.same({ errors, non2xx }, { errors: 0, non2xx: 0 })
   t.ok(answered > 1000, `${answered} answered`)
-  t.ok(sent >= 95, `${sent} signals`)
   t.ok(
     (await metric(admin, 'outrigger_config_reloads_total')) >= 20,
     'signals that come while one is taken up make one'
