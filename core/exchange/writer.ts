@@ -117,9 +117,21 @@ export class ResponseWriter {
         pairs.push([trailers[i] as string, trailers[i + 1] as string])
       outgoing.addTrailers(pairs)
     }
-    if (this.#last === undefined) outgoing.end()
-    // Node puts a string and the head into one write, and a buffer beside it into a second; latin1 keeps every byte.
-    else if (this.#last.length <= ONE_WRITE) outgoing.end(this.#last.toString('latin1'), 'latin1')
-    else outgoing.end(this.#last)
+    const last = this.#last
+    if (last === undefined) {
+      outgoing.end()
+      return
+    }
+    const { socket } = outgoing
+    if (socket === null || socket === undefined || last.length > ONE_WRITE || trailers.length > 0) {
+      outgoing.end(last)
+      return
+    }
+    // Node puts a string and the head into one piece, and `end` with a piece would add an empty second one, which makes
+    // it a gathered write: this way it is one plain write. latin1 keeps every byte.
+    socket.cork()
+    outgoing.write(last.toString('latin1'), 'latin1')
+    socket.uncork()
+    outgoing.end()
   }
 }

@@ -52,7 +52,11 @@ export class FakeOutgoing extends Writable {
   continued = false
   /** 1xx responses, as they would have been written. */
   readonly informational: string[] = []
-  readonly socket = { write: (text: string) => this.informational.push(text) }
+  readonly socket = {
+    write: (text: string) => this.informational.push(text),
+    cork: () => {},
+    uncork: () => {}
+  }
   readonly #chunks: Buffer[] = []
   readonly #bodiless: boolean
 

@@ -3,6 +3,8 @@ import type { Attempt, Clock, Exchange } from '../../core/index.js'
 /** Exchanges that may wait for a slot; more are refused one at once. */
 const MAX_WAITING = 1_000
 
+type Marked = Attempt & { [mark: symbol]: boolean }
+
 interface Waiter {
   readonly attempt: Attempt
   readonly exchange: Exchange
@@ -16,8 +18,11 @@ interface Waiter {
 export class Budget {
   readonly #ratio: number
   readonly #min: number
-  /** Kept by attempt and not as a number, so that an end without a beginning counts for nothing. */
-  readonly #active = new Set<Attempt>()
+  /** Attempts under way. */
+  #active = 0
+  /** Marks an attempt that is counted, so that an end without a beginning counts for nothing. A set of them would cost
+   *  more in garbage collection than all else here. */
+  readonly #counted = Symbol('counted')
   /** Exchanges that hold a slot, to the attempt that the slot was taken after. */
   readonly #retrying = new Map<Exchange, Attempt>()
 
@@ -34,12 +39,16 @@ export class Budget {
   }
 
   began(attempt: Attempt): void {
-    this.#active.add(attempt)
+    this.#active++
+    ;(attempt as Marked)[this.#counted] = true
   }
 
   /** Also the end of the retry, when one that was cancelled or broken was never judged. */
   ended(attempt: Attempt, exchange: Exchange): void {
-    this.#active.delete(attempt)
+    if ((attempt as Marked)[this.#counted] === true) {
+      ;(attempt as Marked)[this.#counted] = false
+      this.#active--
+    }
     if (this.#retrying.size === 0) return
     const after = this.#retrying.get(exchange)
     if (after !== undefined && attempt.number > after.number) this.#free(exchange)
@@ -69,7 +78,7 @@ export class Budget {
   }
 
   #hasRoom(): boolean {
-    return this.#retrying.size + 1 <= Math.max(this.#min, this.#ratio * this.#active.size)
+    return this.#retrying.size + 1 <= Math.max(this.#min, this.#ratio * this.#active)
   }
 
   #take(attempt: Attempt, exchange: Exchange): void {
