@@ -11,6 +11,9 @@ import { profile } from './profile/profile.js'
 import { failures, type Row, ratios, table } from './report.js'
 import { measure, type Plan, type Scenario, scenarios } from './rounds.js'
 
+const BEGIN = '<!-- latest: written by npm run bench -- --write -->'
+const END = '<!-- end of latest -->'
+
 interface Settings extends Plan {
   readonly eventLoop: { readonly rounds: number; readonly seconds: number }
 }
@@ -166,9 +169,6 @@ function circumstances(plan: Plan, cores: Cores | undefined, spinning: boolean):
     .map((line) => `- ${line}`)
     .join('\n')
 }
-
-const BEGIN = '<!-- latest: written by npm run bench -- --write -->'
-const END = '<!-- end of latest -->'
 
 function write(text: string): void {
   const file = join(root, 'bench/README.md')
