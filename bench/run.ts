@@ -100,6 +100,10 @@ async function main(): Promise<void> {
   }
   const text = [circumstances(plan, cores, spinners.length > 0), ...sections].join('\n\n')
   console.log(`\n${text}`)
+  if (smoke)
+    console.log(
+      '\nA smoke run: nothing was warmed up, so that its figures say nothing of what a request costs.'
+    )
   if (toBeWritten) write(text)
   if (failed > 0) {
     say(`bench: ${failed} requests failed`)
