@@ -28,8 +28,7 @@ export type Address =
 export interface ListenerConfig {
   readonly name: string
   readonly address: Address
-  /** PEM files, absolute; that they can be read and belong together was seen when the configuration was loaded. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly tls: ListenerTls | undefined
   /** ms for a client to send its header block. Default 10 s. */
   readonly headersTimeout: number
   /** ms that a client may pause within a body. Default 60 s. */
@@ -38,12 +37,56 @@ export interface ListenerConfig {
   readonly idleTimeout: number
   /** Bytes of a header block. Default 60 KiB. */
   readonly maxHeaderSize: number
+  /** Connections at once; further ones are closed. Default 16,384. */
+  readonly maxConnections: number
+  /** False: HTTP/1 alone, neither by ALPN nor by preface. Default true. */
+  readonly http2: boolean
+  /** Streams that one HTTP/2 connection may have open. Default 100. */
+  readonly maxStreams: number
+  /** Addresses and CIDR ranges of peers whose word on who asked is taken. Default none. */
+  readonly trustedProxies: readonly string[]
+  /** Trusted peers begin each connection with a PROXY protocol header, version 1 or 2. Default false. */
+  readonly proxyProtocol: boolean
+  /** Send `Forwarded` (RFC 7239) beside X-Forwarded-*. Default false. */
+  readonly forwarded: boolean
+  /** Name for `Via`, both ways; undefined: none is sent. */
+  readonly via: string | undefined
+  /** Answers carry `Server-Timing`. Default false. */
+  readonly serverTiming: boolean
 }
+
+/** PEM files, absolute; that they can be read and belong together was seen when the configuration was loaded. */
+export interface CertificatePair {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface ListenerTls extends CertificatePair {
+  /** PEM file of the CAs that client certificates are verified by; undefined: the system's. */
+  readonly ca: string | undefined
+  /** `request`: a client may show a certificate, and one that does not verify is as none. `require`: it must. Default none. */
+  readonly clientAuth: 'none' | 'request' | 'require'
+  /** Default TLSv1.2. */
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Other certificates, by the name that the client asks for. */
+  readonly sni: readonly SniCertificate[]
+}
+
+export interface SniCertificate extends CertificatePair {
+  /** Lower case; `*.example.com` matches one label. */
+  readonly names: readonly string[]
+}
+
+/**
+ * What a service's endpoints speak. `h2c`: HTTP/2 from the first byte, without TLS. `h2`: HTTP/2 over TLS. `auto`: over
+ * TLS what ALPN settles, else HTTP/2 where the endpoint answers its preface, and HTTP/1.1 where not.
+ */
+export type Protocol = 'http' | 'https' | 'h2c' | 'h2' | 'auto'
 
 export interface ServiceConfig {
   readonly name: string
   readonly endpoints: readonly EndpointConfig[]
-  readonly protocol: 'http' | 'https'
+  readonly protocol: Protocol
   readonly tls: ServiceTls
   readonly plugins: readonly PluginUse[]
   /** ms. Default 5 s. */
@@ -59,10 +102,10 @@ export interface ServiceConfig {
 }
 
 export interface ServiceTls {
-  /** PEM text. Undefined: the system's. */
+  /** PEM file, absolute. Undefined: the system's CAs. */
   readonly ca: string | undefined
   readonly serverName: string | undefined
-  /** PEM text, to show to the upstream. */
+  /** PEM files, absolute, of what is shown to the upstream. */
   readonly cert: string | undefined
   readonly key: string | undefined
   /** True: the upstream's certificate is not verified. */

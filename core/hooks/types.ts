@@ -44,8 +44,11 @@ export interface Body {
 
 export interface ExchangeRequest {
   readonly method: string
+  /** `websocket` on a handshake, in lower case; undefined on a plain request. */
+  readonly upgrade: string | undefined
   /** `http` or `https`, as the client spoke to us. */
   readonly scheme: 'http' | 'https'
+  /** `1.0`, `1.1` or `2.0`, as the client spoke to us. */
   readonly httpVersion: string
   /** Lower case, without the port. */
   readonly host: string
@@ -113,14 +116,38 @@ export interface Attempt {
   readonly error: ProxyError | undefined
   /** Whether any byte of the request can have reached the endpoint. */
   readonly sent: boolean
+  /**
+   * A gRPC call's status code: known in `outcome` where the response is its trailers alone, in `settled` otherwise.
+   * Undefined on what is no gRPC call, and where the upstream gave none.
+   */
+  readonly grpcStatus: number | undefined
   /** Known in `settled`: how the response's body ended. `failed`: there was none. */
   readonly end: AttemptEnd | undefined
 }
 
 export interface Client {
-  /** The peer's address; empty on a Unix socket. */
+  /**
+   * Who asked: the peer, or whom a trusted peer names (PROXY protocol, then `X-Forwarded-For` read from the right past
+   * every trusted address). Empty on a Unix socket.
+   */
   readonly address: string
+  /** 0 where it is not known. */
   readonly port: number
+  /** Whose connection it is, from its verified certificate: the SPIFFE ID, else the first DNS name. */
+  readonly identity: string | undefined
+  /** Undefined on a plain connection, and where the client showed none or one that did not verify. */
+  readonly certificate: ClientCertificate | undefined
+}
+
+/** A client's verified certificate. */
+export interface ClientCertificate {
+  /** As RFC 2253 writes it: `CN=orders,O=shop`. */
+  readonly subject: string
+  /** URI names, SPIFFE IDs among them. */
+  readonly uris: readonly string[]
+  readonly dnsNames: readonly string[]
+  /** SHA-256 of the certificate, 64 hex digits. */
+  readonly fingerprint: string
 }
 
 export interface RouteInfo {
@@ -135,6 +162,8 @@ export interface Exchange {
   readonly id: string
   readonly listener: string
   readonly client: Client
+  /** Whether this is a gRPC call: its content type says so. */
+  readonly grpc: boolean
   readonly route: RouteInfo
   readonly request: ExchangeRequest
   readonly attempts: readonly Attempt[]
@@ -155,6 +184,8 @@ export interface Result {
   /** The proxy's own code, when it answered an error itself; `CLIENT_CLOSED` with 499. */
   readonly code: ErrorCode | undefined
   readonly error: ProxyError | undefined
+  /** What a gRPC call ended with; undefined on what is no gRPC call. */
+  readonly grpcStatus: number | undefined
   /** Milliseconds. */
   readonly duration: number
   /** Bytes of the request's body taken from the client. */
@@ -165,6 +196,29 @@ export interface Result {
   readonly endpoint: Endpoint | undefined
   /** True when no upstream's answer went out. */
   readonly local: boolean
+}
+
+/** A connection that was upgraded: a WebSocket, once both sides have agreed. */
+export interface UpgradedConnection {
+  /** The subprotocol agreed on, or empty. */
+  readonly protocol: string
+  /** Sends a message of the plugin's own, which no plugin is shown. */
+  send(to: 'client' | 'upstream', data: string | Uint8Array): void
+  /** Ends it towards both sides with a close frame. Default code 1000. @throws RangeError on a code no endpoint may send */
+  close(code?: number, reason?: string): void
+}
+
+/** One message, whole: its fragments are put together, pings and pongs pass by unseen. */
+export interface UpgradedMessage {
+  readonly from: 'client' | 'upstream'
+  readonly binary: boolean
+  readonly data: Buffer
+  /** `data` as UTF-8. */
+  text(): string
+  /** Sends this instead. A string goes as text, bytes as binary. */
+  replace(data: string | Uint8Array): void
+  /** Sends nothing in its place. */
+  drop(): void
 }
 
 /** What `setup` returns. Order, reversal and bounds are the core's; see plugin-api.md. */
@@ -178,6 +232,10 @@ export interface PluginHooks {
   response?(response: ProxyResponse, exchange: Exchange): Awaitable<Reply | undefined | void>
   error?(error: ProxyError, exchange: Exchange): Awaitable<Reply | undefined | void>
   finish?(result: Result, exchange: Exchange): void
+  /** Once per upgraded connection, before its first message. */
+  open?(connection: UpgradedConnection, exchange: Exchange): Awaitable<void>
+  /** Each message, in its order; the next one of its direction waits. The client's in the order listed, the upstream's in reverse. */
+  message?(message: UpgradedMessage, exchange: Exchange): Awaitable<void>
 }
 
 export type HookName = keyof PluginHooks

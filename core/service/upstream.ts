@@ -7,61 +7,6 @@ import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServiceTls } from '../config/types.js'
 import { ProxyError } from '../errors.js'
 
-export interface UpstreamOptions {
-  /** `http://host:port`, `https://host:port` or `unix:/path`. */
-  readonly url: string
-  readonly protocol: 'http' | 'https'
-  readonly tls: ServiceTls
-  /** ms */
-  readonly connectTimeout: number
-  /** ms */
-  readonly keepAlive: number
-  /** ms */
-  readonly idleTimeout: number
-  readonly maxConnections: number
-}
-
-export interface UpstreamRequest {
-  readonly method: string
-  /** With its query. */
-  readonly path: string
-  /** Flat, framing fields but `content-length` taken out. */
-  readonly headers: string[]
-  readonly body: Buffer | Readable | null
-}
-
-/** What becomes of a request. After `failed` or `ended` nothing more is called. */
-export interface UpstreamListener {
-  /** A 1xx other than 100. */
-  information(status: number, headers: string[]): void
-  /** @returns false to hold the body back until `resume` */
-  responded(status: number, headers: string[], statusText: string): boolean
-  /** @returns false to hold the rest back until `resume` */
-  data(chunk: Buffer): boolean
-  ended(trailers: string[]): void
-  failed(error: ProxyError): void
-}
-
-/** A request under way. */
-export interface Call {
-  /** Whether a connection was there and the request began to be written. */
-  readonly sent: boolean
-  /** The connection had served others before and ended with not one byte of an answer: a race with its idle end. */
-  readonly stale: boolean
-  /** Ends it and its connection; the listener hears nothing more. */
-  cancel(): void
-  resume(): void
-}
-
-/** The way to one endpoint. */
-export interface Connection {
-  send(request: UpstreamRequest, listener: UpstreamListener): Call
-  /** Takes no more requests; those under way end. */
-  close(): void
-  /** Cuts what is under way. */
-  destroy(): void
-}
-
 class UpstreamCall implements Call {
   readonly listener: UpstreamListener
   sent = false
