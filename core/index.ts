@@ -45,7 +45,9 @@ export type {
   PluginHooks,
   ProxyResponse,
   Result,
-  RouteInfo
+  RouteInfo,
+  UpgradedConnection,
+  UpgradedMessage
 } from './hooks/types.js'
 export {
   type EndpointView,

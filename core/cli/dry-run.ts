@@ -49,6 +49,7 @@ export async function hooksOf(plugin: Plugin, config: unknown): Promise<HookName
             replace: nothing
           }
         : undefined,
+    serviceNamed: () => undefined,
     fetch: refuse,
     onClose: (close) => closing.push(close)
   }

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { resolveAddress } from './address.js'
-import type { Certificates } from './certificates.js'
 import { normalUrl, protocolOf } from './endpoint-url.js'
 import type { Path } from './path.js'
 import type { Report } from './report.js'
@@ -10,6 +9,7 @@ import type {
   Address,
   Config,
   ListenerConfig,
+  ListenerTls,
   PluginUse,
   RouteConfig,
   ServiceConfig,
@@ -19,7 +19,6 @@ import type {
 /** What was read beside the schema, which knows the shape of the file alone. */
 export interface Parts {
   readonly directory: string
-  readonly certificates: Certificates
   /** By where the list stands: `plugins`, or the name of a service or the position of a route. */
   readonly plugins: {
     readonly top: readonly PluginUse[]
@@ -52,18 +51,40 @@ export function build(file: FileConfig, parts: Parts): Built {
   }
 }
 
+/** What `via: true` sends. */
+const OWN_NAME = 'outrigger'
+
 function listener(name: string, from: FileConfig['listeners'][string], parts: Parts): ListenerConfig {
-  const path = ['listeners', name]
-  const { tls, address, ...limits } = from
+  const { tls, address, via, ...rest } = from
   return {
     name,
-    ...limits,
-    address: resolved(address, [...path, 'address'], parts),
-    tls:
-      tls === undefined
-        ? undefined
-        : { cert: resolve(parts.directory, tls.cert), key: resolve(parts.directory, tls.key) }
+    ...rest,
+    address: resolved(address, ['listeners', name, 'address'], parts),
+    tls: tls === undefined ? undefined : listenerTls(tls, parts.directory),
+    via: via === true ? OWN_NAME : via === false ? undefined : via
   }
+}
+
+function listenerTls(
+  { cert, key, ca, clientAuth, minVersion, sni }: NonNullable<FileConfig['listeners'][string]['tls']>,
+  directory: string
+): ListenerTls {
+  return {
+    cert: resolve(directory, cert),
+    key: resolve(directory, key),
+    ca: absolute(ca, directory),
+    clientAuth,
+    minVersion,
+    sni: sni.map((each) => ({
+      names: each.names ?? (each.name === undefined ? [] : [each.name]),
+      cert: resolve(directory, each.cert),
+      key: resolve(directory, each.key)
+    }))
+  }
+}
+
+function absolute(file: string | undefined, directory: string): string | undefined {
+  return file === undefined ? undefined : resolve(directory, file)
 }
 
 function resolved(address: Address, path: Path, { directory, report }: Parts): Address {
@@ -74,7 +95,6 @@ function resolved(address: Address, path: Path, { directory, report }: Parts): A
 }
 
 function service(name: string, from: FileConfig['services'][string], parts: Parts): ServiceConfig {
-  const pem = (key: string) => parts.certificates.text(['services', name, 'tls', key])
   const endpoints = from.endpoints.map((each) => (typeof each === 'string' ? { url: each } : each))
   return {
     ...from,
@@ -92,9 +112,9 @@ function service(name: string, from: FileConfig['services'][string], parts: Part
       endpoints.map(({ url }) => protocolOf(url)).find((each) => each !== undefined) ??
       'http',
     tls: {
-      ca: pem('ca'),
-      cert: pem('cert'),
-      key: pem('key'),
+      ca: absolute(from.tls.ca, parts.directory),
+      cert: absolute(from.tls.cert, parts.directory),
+      key: absolute(from.tls.key, parts.directory),
       serverName: from.tls.serverName,
       insecure: from.tls.insecure
     },

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { createSecureContext } from 'node:tls'
+import { checkPem, contextOf, PemError } from '../tls/pem.js'
 import { isPlain } from './document.js'
 import type { Path } from './path.js'
-import { pathKey } from './path.js'
-import { quote } from './quote.js'
 import type { Report } from './report.js'
 
-/** The PEM files that a configuration names, read. */
+const KINDS = { ca: 'CERTIFICATE', cert: 'CERTIFICATE', key: 'PRIVATE KEY' } as const
+const PARTS = ['ca', 'cert', 'key'] as const
+
+/** The PEM files that a configuration names: read, to see whether they can be used. */
 export class Certificates {
-  readonly #texts = new Map<string, string>()
   readonly #directory: string
   readonly #report: Report
   /** Absolute, those that could not be read too: they may come to be. */
@@ -27,49 +27,50 @@ export class Certificates {
       const parts = value[kind]
       if (!isPlain(parts)) continue
       for (const [name, part] of Object.entries(parts)) {
-        if (isPlain(part) && isPlain(part.tls)) await this.#readPart(part.tls, [kind, name, 'tls'])
+        if (!isPlain(part) || !isPlain(part.tls)) continue
+        const { tls } = part
+        const path = [kind, name, 'tls']
+        await this.#readPart(tls, path)
+        if (kind !== 'listeners' || !Array.isArray(tls.sni)) continue
+        for (const [index, each] of tls.sni.entries())
+          if (isPlain(each)) await this.#readPart(each, [...path, 'sni', index])
       }
     }
   }
 
-  /** The text of the file named at `path`; undefined when none is. */
-  text(path: Path): string | undefined {
-    return this.#texts.get(pathKey(path))
-  }
-
   async #readPart(tls: Record<string, unknown>, path: Path): Promise<void> {
-    for (const [key, kind] of [
-      ['ca', 'CERTIFICATE'],
-      ['cert', 'CERTIFICATE'],
-      ['key', 'PRIVATE KEY']
-    ] as const) {
-      const file = tls[key]
-      if (typeof file === 'string' && file !== '') await this.#readFile(file, kind, [...path, key])
-    }
-    const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => this.text([...path, name]))
+    const [ca, cert, key] = await Promise.all(PARTS.map((part) => this.#readFile(tls, part, path)))
+    const pem = { ca, cert, key }
     try {
-      if (ca !== undefined) createSecureContext({ ca })
+      checkPem(pem)
+      contextOf(pem)
     } catch (error) {
-      this.#report.add([...path, 'ca'], `${quote(tls.ca)} is not usable: ${(error as Error).message}`)
-    }
-    try {
-      if (cert !== undefined && key !== undefined) createSecureContext({ cert, key })
-    } catch (error) {
-      this.#report.add([...path, 'cert'], `does not go with its key: ${(error as Error).message}`)
+      const part = error instanceof PemError ? error.part : cert === undefined ? 'ca' : 'cert'
+      const { message } = error as Error
+      this.#report.add([...path, part], error instanceof PemError ? message : `is not usable: ${message}`)
     }
   }
 
-  async #readFile(name: string, kind: string, path: Path): Promise<void> {
+  async #readFile(
+    tls: Record<string, unknown>,
+    part: (typeof PARTS)[number],
+    path: Path
+  ): Promise<string | undefined> {
+    const name = tls[part]
+    if (typeof name !== 'string' || name === '') return undefined
     const file = resolve(this.#directory, name)
     this.files.add(file)
+    const at = [...path, part]
     try {
       const text = await readFile(file, 'utf8')
-      if (new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(text)) this.#texts.set(pathKey(path), text)
-      else this.#report.add(path, `expected a PEM file with a ${kind.toLowerCase()}: ${file} has none`)
+      const kind = KINDS[part]
+      if (new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(text)) return text
+      this.#report.add(at, `expected a PEM file with a ${kind.toLowerCase()}: ${file} has none`)
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
       const why = code === 'ENOENT' ? 'there is no such file' : (error as Error).message
-      this.#report.add(path, `cannot read ${file}: ${why}`)
+      this.#report.add(at, `cannot read ${file}: ${why}`)
     }
+    return undefined
   }
 }

@@ -36,6 +36,8 @@ export interface ListingContext {
   readonly report: Report
   /** Gathers where plugins' schemas mark secrets, by `pathKey`. */
   readonly secrets: Set<string>
+  /** Gathers where each use stands, for what is found wrong with it later. */
+  readonly places: Map<PluginUse, Path>
 }
 
 interface Listing {
@@ -65,7 +67,9 @@ export async function readListings(
   for (const [index, item] of list.entries()) {
     const listing = readListing(item, [...path, index], context.report)
     const use = listing === undefined ? undefined : await readUse(listing, place, context)
-    if (use !== undefined) uses.push(use)
+    if (use === undefined) continue
+    uses.push(use)
+    if (listing !== undefined) context.places.set(use, listing.plugin ? listing.path : listing.configPath)
   }
   return uses
 }

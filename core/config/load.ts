@@ -1,5 +1,6 @@
 import type { Host } from '../host.js'
 import { ModuleLoader } from '../modules/load.js'
+import { checkBuffering } from './buffering.js'
 import { build } from './build.js'
 import { Certificates } from './certificates.js'
 import { checkPart } from './check-part.js'
@@ -43,7 +44,7 @@ export async function loadConfig(source: string | object, options: LoadOptions):
   report.value = value
 
   const finder = new PluginFinder(host, loader, directory)
-  const context: ListingContext = { document, typed, finder, report, secrets: new Set() }
+  const context: ListingContext = { document, typed, finder, report, secrets: new Set(), places: new Map() }
   const certificates = new Certificates(directory, report)
 
   const outcome = await checkPart(fileSchema, value, [], typed)
@@ -51,9 +52,9 @@ export async function loadConfig(source: string | object, options: LoadOptions):
   checkReferences(value, report)
   await certificates.read(value)
   const plugins = await readPlugins(value, context)
+  checkBuffering(value, plugins, context)
 
-  const built =
-    'value' in outcome ? build(outcome.value, { directory, certificates, plugins, report }) : undefined
+  const built = 'value' in outcome ? build(outcome.value, { directory, plugins, report }) : undefined
   if (built === undefined || !report.isEmpty) throw new ConfigError(report.problems)
 
   const modules = [...finder.files].flatMap((each) => [each, ...loader.files(each)])

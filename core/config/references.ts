@@ -1,7 +1,9 @@
 import { address, addressKey } from './address.js'
 import { isPlain } from './document.js'
 import { protocolOf } from './endpoint-url.js'
+import { checkListener } from './listener-rules.js'
 import type { Path } from './path.js'
+import { goesWith, isProtocol } from './protocol.js'
 import { either, expected, quote } from './quote.js'
 import type { Report } from './report.js'
 import { didYouMean } from './suggest.js'
@@ -35,6 +37,7 @@ function checkListeners(listeners: Record<string, unknown>, admin: unknown, repo
   ])
   if (admin !== false) parts.push([['admin'], isPlain(admin) ? admin : { address: '127.0.0.1:9901' }])
   for (const [path, part] of parts) {
+    if (isPlain(part) && path.length > 1) checkListener(part, path, report)
     const text = isPlain(part) ? part.address : undefined
     const parsed = address.safeParse(text)
     const key = parsed.success ? addressKey(parsed.data) : undefined
@@ -71,7 +74,7 @@ function checkEndpoints(endpoints: unknown[], protocol: unknown, path: Path, rep
     seen.add(url)
     const own = protocolOf(url)
     if (own === undefined) continue
-    if ((protocol === 'http' || protocol === 'https') && own !== protocol) {
+    if (isProtocol(protocol) && !goesWith(protocol, own)) {
       report.add(at, `${quote(url)} does not go with the service's protocol, ${protocol}`)
     } else if (first !== undefined && own !== first) {
       report.add(

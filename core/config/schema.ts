@@ -2,8 +2,11 @@ import { z } from 'zod'
 import type { Place } from '../hooks/plugin.js'
 import { address } from './address.js'
 import { endpointUrl } from './endpoint-url.js'
+import { listener } from './listener-schema.js'
 import { headerName, headerValue, match } from './match-schema.js'
-import { expected, quote } from './quote.js'
+import { pemFile } from './pem-schema.js'
+import { PROTOCOLS } from './protocol.js'
+import { expected } from './quote.js'
 import { duration, size } from './units.js'
 
 /** How a listing's place is known again in the JSON Schema, where the plugins of that place are filled in. */
@@ -20,22 +23,7 @@ const nameError = ({ input }: { input?: unknown }) =>
 
 const name = z.string({ error: nameError }).regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: nameError })
 
-const file = z.string().min(1).meta({ description: 'A PEM file, relative to the configuration.' })
-
 const whole = (min: number, max: number) => z.int().min(min).max(max)
-
-const listener = z.strictObject({
-  address: address.describe(
-    'Where to accept requests: 127.0.0.1:8080, :8080 for every interface, or unix:/path.'
-  ),
-  tls: z.strictObject({ cert: file, key: file }).describe('Accept TLS with this certificate.').optional(),
-  headersTimeout: duration({ min: 1 }).describe('For a client to send its header block.').default('10s'),
-  bodyTimeout: duration({ min: 1 }).describe('That a client may pause within a body.').default('60s'),
-  idleTimeout: duration({ min: 1 }).describe('That an idle connection is kept.').default('60s'),
-  maxHeaderSize: size({ min: 1024, max: 1024 ** 2 })
-    .describe('Of a header block.')
-    .default('60KiB')
-})
 
 const endpoint = z.strictObject({
   url: endpointUrl,
@@ -53,19 +41,16 @@ const service = z.strictObject({
     .describe('Instances that do the same job.')
     .default([]),
   protocol: z
-    .enum(['http', 'https'], {
-      error: ({ input }) =>
-        input === 'h2' || input === 'h2c' || input === 'auto'
-          ? `${quote(input)} is not supported yet: expected http or https`
-          : undefined
-    })
-    .describe("By default what the endpoints' URLs say.")
+    .enum(PROTOCOLS)
+    .describe(
+      'What the endpoints speak; by default what their URLs say. h2c: HTTP/2 without TLS. h2: HTTP/2 over TLS. auto: what the other end settles for.'
+    )
     .optional(),
   tls: z
     .strictObject({
-      ca: file.optional(),
-      cert: file.optional(),
-      key: file.optional(),
+      ca: pemFile('The CAs that the upstream is verified by; by default those of the system.').optional(),
+      cert: pemFile('What is shown to the upstream.').optional(),
+      key: pemFile('The key of that.').optional(),
       serverName: z
         .string()
         .min(1)

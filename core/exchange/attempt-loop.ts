@@ -16,7 +16,8 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   /** The number of the present step: an answer to an earlier one comes too late. */
   protected step = 0
   protected current: AttemptState | undefined
-  #service: Service | undefined
+  /** The service of the present attempt: another than the route's after a failover. */
+  protected service: Service | undefined
   #staleRetried = false
 
   abstract isBodiless(status: number): boolean
@@ -34,7 +35,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   }
 
   protected try(service: Service, retry: Retry | undefined): void {
-    this.#service = service
+    this.service = service
     const hooks = this.pipeline.attemptHooks(service)
     let endpoint: Endpoint | undefined
     try {
@@ -113,7 +114,10 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
         method: request.method,
         path: request.query === '' ? request.path : request.path + request.query,
         headers: attempt.sentHeaders.flat,
-        body: upload === undefined ? null : upload.open()
+        body: upload === undefined ? null : upload.open(),
+        trailers: upload !== undefined && upload === this.clientBody ? this.downstream : undefined,
+        acceptsTrailers: this.acceptsTrailers,
+        upgrade: request.upgrade
       },
       attempt
     )
@@ -155,13 +159,13 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   /** What no plugin can switch off. */
   #mayRetry(retry: Retry): boolean {
     if (this.attempts.length >= MAX_ATTEMPTS) return false
-    if (this.outgoing.destroyed || this.outgoing.headersSent) return false
+    if (this.downstream.over || this.downstream.headersSent) return false
     if (this.upload !== undefined && !this.upload.replayable) return false
     return this.now() + retry.delay < this.deadline
   }
 
   #retry(attempt: AttemptState, retry: Retry): void {
-    let service = this.#service as Service
+    let service = this.service as Service
     if (retry.service !== undefined && retry.service !== service.name) {
       const other = this.pipeline.serviceNamed(retry.service)
       if (other === undefined) {

@@ -1,12 +1,13 @@
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import type { Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { Attempt, AttemptEnd } from '../hooks/types.js'
+import type { Call, UpstreamListener } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
-import type { Call, UpstreamListener } from '../service/upstream.js'
 import { Fields } from './fields.js'
+import { grpcStatusIn } from './grpc.js'
 import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
 
 /** Bytes and ms that throwing a response away may take; past them its connection is closed instead. */
@@ -16,6 +17,8 @@ const DISCARD_MS = 1_000
 /** Whoever made the attempt and hears what becomes of it. */
 export interface AttemptOwner {
   readonly deadlines: Deadlines
+  /** Its responses say in `grpc-status` how they went. */
+  readonly grpc: boolean
   now(): number
   /** Whether a response of this status has no body, whatever its content-length says (HEAD, 204, 304). */
   isBodiless(status: number): boolean
@@ -31,8 +34,8 @@ export interface AttemptOwner {
   settled(attempt: AttemptState): void
 }
 
-/** Where the body's bytes go. `held`: nowhere yet, the connection is paused. */
-type Flow = 'held' | 'relayed' | 'collected' | 'streamed' | 'discarded' | 'over'
+/** Where the body's bytes go. `held`: nowhere yet, the connection is paused. `tunnelled`: it is no body any more. */
+type Flow = 'held' | 'relayed' | 'collected' | 'streamed' | 'discarded' | 'tunnelled' | 'over'
 
 export class AttemptState extends Deadline implements Attempt, UpstreamListener {
   readonly number: number
@@ -49,6 +52,9 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   /** The response's, where it says. */
   contentLength: number | undefined = undefined
   error: ProxyError | undefined = undefined
+  grpcStatus: number | undefined = undefined
+  /** The response is its head and nothing else, as HTTP/2 can say. */
+  final = false
   end: AttemptEnd | undefined = undefined
   /** The first Retry that a plugin returned. */
   retry: Retry | undefined = undefined
@@ -65,6 +71,8 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   #expected = 0
   #collector: { resolve(body: Buffer): void; reject(error: Error): void } | undefined
   #stream: Readable | undefined
+  /** The upstream's side of an upgrade, until someone takes it. */
+  #socket: Duplex | undefined
   /** The upstream is done although the body is still held: it was empty. */
   #over = false
 
@@ -110,20 +118,35 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     if (this.#flow === 'held') this.#owner.information(status, headers)
   }
 
-  responded(status: number, headers: string[], statusText: string): boolean {
-    this.#owner.deadlines.unwatch(this)
-    this.latency = this.#owner.now() - this.startedAt
-    this.endpoint.latency = this.latency
+  responded(status: number, headers: string[], statusText: string, final: boolean): boolean {
+    this.#head(status, headers)
     if (status >= 500) this.endpoint.failures++
-    this.status = status
     this.statusText = statusText
-    this.contentLength = strip(headers)
-    this.#expected = this.#owner.isBodiless(status) ? 0 : (this.contentLength ?? 0)
-    this.responseHeaders = new Fields(headers)
+    this.final = final
+    this.#over = final
+    this.#expected = final || this.#owner.isBodiless(status) ? 0 : (this.contentLength ?? 0)
     this.#owner.concluded(this)
     if (this.#flow !== 'held') return true
     this.#paused = true
     return false
+  }
+
+  upgraded(headers: string[], socket: Duplex): void {
+    this.#head(101, headers)
+    this.#socket = socket
+    // It may break before anyone has it.
+    socket.on('error', () => {})
+    this.#owner.concluded(this)
+  }
+
+  #head(status: number, headers: string[]): void {
+    this.#owner.deadlines.unwatch(this)
+    this.latency = this.#owner.now() - this.startedAt
+    this.endpoint.latency = this.latency
+    this.status = status
+    this.contentLength = strip(headers)
+    if (this.#owner.grpc) this.grpcStatus = grpcStatusIn(headers)
+    this.responseHeaders = new Fields(headers)
   }
 
   data(chunk: Buffer): boolean {
@@ -146,6 +169,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   ended(trailers: string[]): void {
     const flow = this.#flow
     if (flow !== 'held') this.#flow = 'over'
+    if (this.#owner.grpc) this.grpcStatus ??= grpcStatusIn(trailers)
     switch (flow) {
       case 'relayed':
         // The last bytes leave before plugins hear of it.
@@ -234,10 +258,24 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     return stream
   }
 
+  /** The upstream's side of the connection that was upgraded; `conclude` tells when it has ended. */
+  takeSocket(): Duplex | undefined {
+    const socket = this.#socket
+    if (socket === undefined || this.#flow !== 'held') return undefined
+    this.#socket = undefined
+    this.#flow = 'tunnelled'
+    return socket
+  }
+
   /** Nobody wants the body: drained if that is little, else its connection is closed. */
   discard(): void {
     if (this.end !== undefined || this.#flow === 'discarded') return
-    if (this.status === undefined || this.#flow !== 'held' || this.#expected > DISCARD_BYTES) {
+    if (
+      this.status === undefined ||
+      this.#flow !== 'held' ||
+      this.#socket !== undefined ||
+      this.#expected > DISCARD_BYTES
+    ) {
       this.cancel('discarded')
       return
     }
@@ -253,6 +291,7 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     const collector = this.#flow === 'collected' ? this.#collector : undefined
     this.#flow = 'over'
     this.call?.cancel()
+    this.#socket?.destroy()
     this.#settle(this.error !== undefined && this.status === undefined ? 'failed' : end)
     stream?.destroy()
     collector?.reject(new ProxyError('CLIENT_CLOSED', 'the exchange has ended'))
@@ -265,9 +304,9 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.endpoint.failures--
   }
 
-  /** An attempt that failed before there was a response has nothing to drain. */
+  /** An attempt that failed before there was a response has nothing to drain, and a tunnel ends by itself. */
   conclude(): void {
-    this.#settle('failed')
+    this.#settle(this.#flow === 'tunnelled' ? 'complete' : 'failed')
   }
 
   #go(flow: Flow): void {

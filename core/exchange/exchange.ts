@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
@@ -8,21 +7,30 @@ import type { Body, Client, Exchange } from '../hooks/types.js'
 import { pin } from '../workers/buffers.js'
 import type { AttemptState } from './attempt.js'
 import { DeclaredBody } from './body.js'
+import type { Downstream } from './downstream.js'
+import { parseGrpcTimeout } from './grpc.js'
+import { clientOf, identify } from './identity.js'
 import type { Entry, Pipeline, Shared } from './pipeline.js'
 import { type RequestHead, RequestState, type RequestTarget } from './request.js'
 import { RequestBody, type RequestBodyOptions } from './request-body.js'
-import { requestId } from './request-id.js'
 
 /** Everything known of one request while it is under way. What becomes of it is in lifecycle.ts. */
 export abstract class ExchangeState extends Deadline implements Exchange, Running {
   readonly shared: Shared
   readonly entry: Entry
   readonly pipeline: Pipeline
-  readonly incoming: IncomingMessage
-  readonly outgoing: ServerResponse
+  readonly downstream: Downstream
+  readonly id: string
+  readonly client: Client
+  readonly grpc: boolean
+  readonly acceptsTrailers: boolean
   readonly request: RequestState
   readonly attempts: AttemptState[] = []
   readonly startedAt: number
+  /** ms that there are for an answer to begin; Infinity for none. */
+  readonly timeLimit: number
+  /** When a gRPC call's own time is up, its whole answer counted; Infinity where it has none. */
+  readonly callDeadline: number
   deadline: number
   /** What goes upstream; another than `clientBody` when a plugin replaced it. Undefined: no body. */
   upload: RequestBody | undefined
@@ -34,8 +42,6 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   /** A plugin took the upload as a stream and has put nothing in its place. */
   uploadTaken = false
   readonly #expectsContinue: boolean
-  #id: string | undefined
-  #client: Client | undefined
   #values: Map<Key<unknown>, unknown> | undefined
   #abort: AbortController | undefined
   #over = false
@@ -44,8 +50,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     shared: Shared,
     entry: Entry,
     pipeline: Pipeline,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
+    downstream: Downstream,
     head: RequestHead,
     target: RequestTarget
   ) {
@@ -53,34 +58,36 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     this.shared = shared
     this.entry = entry
     this.pipeline = pipeline
-    this.incoming = incoming
-    this.outgoing = outgoing
+    this.downstream = downstream
     this.startedAt = shared.clock.now()
-    this.deadline = this.startedAt + pipeline.timeout
+    this.grpc = head.grpc
+    this.acceptsTrailers = head.acceptsTrailers
+    const called =
+      head.grpc && head.grpcTimeout !== undefined ? parseGrpcTimeout(head.grpcTimeout) : undefined
+    this.callDeadline = called === undefined ? Number.POSITIVE_INFINITY : this.startedAt + called
+    this.timeLimit = called === undefined ? pipeline.timeout : Math.min(called, pipeline.timeout)
+    this.deadline = this.startedAt + this.timeLimit
     this.#expectsContinue = head.expectsContinue
     this.clientBody = head.hasBody
-      ? new RequestBody(incoming, head.contentLength, new ClientBodyOptions(this))
+      ? new RequestBody(downstream.source, head.contentLength, new ClientBodyOptions(this), true)
       : undefined
     this.upload = this.clientBody
-    const { host, path, query } = target
-    this.request = new RequestState(incoming, entry.scheme, host, path, query, head.headers, this)
-    this.#identify(target.authority)
+    this.request = new RequestState(downstream, entry.scheme, head, target, this)
+    this.client = clientOf(head, downstream.peer, entry)
+    this.id = identify(head, downstream.peer, entry, downstream.httpVersion, target.authority)
   }
 
   abstract override expire(): void
   /** The client's body cannot be had. */
   abstract bodyBroke(error: ProxyError): void
+  /** Whether the client got anything since this was asked last: one that reads need not write. */
+  abstract answersMeanwhile(): boolean
   /** The next piece of the client's body is waited for, or no longer. */
   abstract awaitingClient(awaiting: boolean): void
 
   /** @internal Few ask for it. */
   makeBody(): Body {
     return new UploadBody(this)
-  }
-
-  get id(): string {
-    this.#id ??= requestId()
-    return this.#id
   }
 
   get listener(): string {
@@ -93,12 +100,6 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
 
   get deadlines(): Deadlines {
     return this.shared.deadlines
-  }
-
-  get client(): Client {
-    const { socket } = this.incoming
-    this.#client ??= { address: address(socket.remoteAddress), port: socket.remotePort ?? 0 }
-    return this.#client
   }
 
   get signal(): AbortSignal {
@@ -124,7 +125,7 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
 
   /** The upload is wanted: a client that waits for a 100 gets it now. */
   wantUpload(): void {
-    if (this.#expectsContinue && !this.outgoing.headersSent) this.outgoing.writeContinue()
+    if (this.#expectsContinue) this.downstream.wantBody()
   }
 
   /** The client still waits for a 100 that nobody sent, so it may never send its body. */
@@ -136,24 +137,9 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     this.#over = true
     this.#abort?.abort(ended)
   }
-
-  /** Who asked, for the upstream. What the client said of it was left out with its other untrusted claims. */
-  #identify(authority: string): void {
-    const { flat } = this.request.headers
-    const from = address(this.incoming.socket.remoteAddress)
-    if (from !== '') flat.push('x-forwarded-for', from)
-    flat.push('x-forwarded-proto', this.entry.scheme)
-    if (authority !== '') flat.push('x-forwarded-host', authority)
-    flat.push('x-request-id', this.id)
-  }
 }
 
 const ended = new Error('the exchange has ended')
-
-function address(remote: string | undefined): string {
-  if (remote === undefined) return ''
-  return remote.startsWith('::ffff:') ? remote.slice(7) : remote
-}
 
 class ClientBodyOptions implements RequestBodyOptions {
   readonly #exchange: ExchangeState
@@ -176,6 +162,10 @@ class ClientBodyOptions implements RequestBodyOptions {
 
   awaiting(on: boolean): void {
     this.#exchange.awaitingClient(on)
+  }
+
+  excused(): boolean {
+    return this.#exchange.answersMeanwhile()
   }
 
   broken(error: ProxyError): void {
@@ -237,6 +227,10 @@ class ReplacedBodyOptions extends ClientBodyOptions {
   override wanted(): void {}
 
   override awaiting(): void {}
+
+  override excused(): boolean {
+    return false
+  }
 
   override broken(error: ProxyError): void {
     super.broken(new ProxyError('PLUGIN_FAILED', 'a plugin failed', { cause: error.cause }))

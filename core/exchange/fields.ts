@@ -1,4 +1,4 @@
-import { checkSettable } from '../hooks/field.js'
+import { alike, checkSettable } from '../hooks/field.js'
 import type { HeaderList } from '../hooks/types.js'
 
 /** Whether two field names are one, without making a lower-case copy of either when lengths tell. */
@@ -50,7 +50,8 @@ export class Fields implements HeaderList {
   put(name: string, value: string): void {
     const { flat } = this
     for (let i = 0; i < flat.length; i += 2) {
-      if (same(flat[i] as string, name)) {
+      if (alike(flat[i] as string, name)) {
+        if (!same(flat[i] as string, name)) flat[i] = name
         flat[i + 1] = value
         this.#remove(name, i + 2)
         return
@@ -76,7 +77,7 @@ export class Fields implements HeaderList {
     const { flat } = this
     let to = from
     for (let i = from; i < flat.length; i += 2) {
-      if (same(flat[i] as string, name)) continue
+      if (alike(flat[i] as string, name)) continue
       if (to !== i) {
         flat[to] = flat[i] as string
         flat[to + 1] = flat[i + 1] as string

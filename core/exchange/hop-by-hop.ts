@@ -1,3 +1,5 @@
+import { alike } from '../hooks/field.js'
+
 /**
  * Fields that belong to one connection and not to the message (RFC 9110 section 7.6.1), with the older ones that
  * proxies agree on. Told apart by length first, since nearly every field fails there.
@@ -5,28 +7,24 @@
 export function isHopByHop(name: string): boolean {
   switch (name.length) {
     case 2:
-      return is(name, 'te')
+      return alike(name, 'te')
     case 7:
-      return is(name, 'upgrade') || is(name, 'trailer')
+      return alike(name, 'upgrade') || alike(name, 'trailer')
     case 10:
-      return is(name, 'connection') || is(name, 'keep-alive')
+      return alike(name, 'connection') || alike(name, 'keep-alive')
     case 16:
-      return is(name, 'proxy-connection')
+      return alike(name, 'proxy-connection')
     case 17:
-      return is(name, 'transfer-encoding')
+      return alike(name, 'transfer-encoding')
     case 18:
-      return is(name, 'proxy-authenticate')
+      return alike(name, 'proxy-authenticate')
     case 19:
-      return is(name, 'proxy-authorization')
+      return alike(name, 'proxy-authorization')
     case 25:
-      return is(name, 'proxy-authentication-info')
+      return alike(name, 'proxy-authentication-info')
     default:
       return false
   }
-}
-
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
 }
 
 /** The further fields a `Connection` value names, in lower case; undefined where it names none. */

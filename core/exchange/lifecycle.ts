@@ -8,7 +8,9 @@ import { Reply } from '../hooks/decisions.js'
 import type { Result } from '../hooks/types.js'
 import type { AttemptState } from './attempt.js'
 import { AttemptLoop } from './attempt-loop.js'
-import { ResponseState } from './response.js'
+import { GRPC_STATUS, grpcMessage, grpcStatusIn, grpcStatusOf } from './grpc.js'
+import { isGrpcReply, ResponseState } from './response.js'
+import { UpgradedExchange } from './upgraded-exchange.js'
 import { DRAIN_BYTES, DRAIN_MS, ResponseWriter } from './writer.js'
 
 export class Lifecycle extends AttemptLoop {
@@ -18,14 +20,19 @@ export class Lifecycle extends AttemptLoop {
   #errorAsked = false
   #responseAsked = false
   #finished = false
+  #upgraded: UpgradedExchange | undefined
+  #grpcStatus: number | undefined
+  #writtenBefore = 0
 
   /** @param refusal why it goes no further than being refused: the route's plugins see it end all the same */
   start(refusal?: ProxyError): void {
     this.pipeline.enter()
-    this.outgoing.on('close', () => this.#closed())
-    // A pipelined request's response has no socket yet, and would not be told that the client left.
-    if (this.outgoing.socket === null) this.incoming.socket.once('close', () => this.#closed())
-    this.deadlines.watch(this, this.pipeline.timeout)
+    this.entry.exchanges++
+    // Where plugins see the messages, no extension may change what they look like.
+    if (this.request.upgrade !== undefined && this.pipeline.upgradeHooks !== undefined)
+      this.request.headers.delete('sec-websocket-extensions')
+    this.downstream.attach(this)
+    this.deadlines.watch(this, this.timeLimit)
     if (refusal !== undefined) {
       this.fail(refusal)
       return
@@ -72,6 +79,29 @@ export class Lifecycle extends AttemptLoop {
     })
   }
 
+  /** Both sides have agreed to change protocols: from here on there are no requests between them. */
+  #tunnel(response: ResponseState, attempt: AttemptState): void {
+    const upstream = attempt.takeSocket()
+    if (upstream === undefined) {
+      this.fail(new ProxyError('UPSTREAM_RESET', 'the service closed the connection it had upgraded'))
+      return
+    }
+    const { flat } = response.headers
+    flat.push('connection', 'Upgrade', 'upgrade', this.request.upgrade as string)
+    const client = this.downstream.upgrade(flat)
+    const idleTimeout = this.service?.config.idleTimeout ?? Number.POSITIVE_INFINITY
+    this.#upgraded = new UpgradedExchange(this, attempt, client, upstream, idleTimeout)
+    this.current = undefined
+    this.#upgraded.start()
+  }
+
+  /** `Server-Timing`: what of the time until now was the service's, and what was ours. Whole tenths of a ms. */
+  timing(): string {
+    const upstream = this.current?.latency ?? 0
+    const own = Math.max(0, this.now() - this.startedAt - upstream)
+    return `upstream;dur=${upstream.toFixed(1)}, outrigger;dur=${own.toFixed(1)}`
+  }
+
   #failStream(side: 'request' | 'response'): void {
     const message = `a plugin took the ${side} body as a stream and put nothing in its place`
     this.#failPlugin(new Error(message), message)
@@ -87,7 +117,11 @@ export class Lifecycle extends AttemptLoop {
   protected override answer(reply: Reply, error?: ProxyError): void {
     this.current?.cancel('discarded')
     this.current = undefined
-    this.respond(ResponseState.ofReply(this, reply, error))
+    // What plugins and the core say is said for HTTP; a gRPC client reads its status alone.
+    const plain = this.grpc && !isGrpcReply(reply)
+    this.respond(
+      plain ? ResponseState.ofGrpcReply(this, reply, error) : ResponseState.ofReply(this, reply, error)
+    )
   }
 
   protected override fail(error: ProxyError): void {
@@ -95,8 +129,8 @@ export class Lifecycle extends AttemptLoop {
     this.#error = error
     this.current?.cancel()
     this.current = undefined
-    if (this.outgoing.headersSent) {
-      this.outgoing.destroy()
+    if (this.downstream.headersSent) {
+      this.#breakOff(error)
       return
     }
     const hook = this.pipeline.hooks.error
@@ -122,12 +156,18 @@ export class Lifecycle extends AttemptLoop {
 
   #deliver(response: ResponseState): void {
     this.enter()
-    // From here on the body's own pauses are timed, not the whole.
+    // From here on the body's own pauses are timed, and the whole only where the client itself gave it a time.
     this.deadlines.unwatch(this)
+    if (this.callDeadline !== Number.POSITIVE_INFINITY)
+      this.deadlines.watch(this, this.callDeadline - this.now())
     const writer = new ResponseWriter(this, response)
     this.#writer = writer
     const { content, flow, streamed } = response.body
     const attempt = this.current
+    if (response.status === 101 && attempt !== undefined) {
+      this.#tunnel(response, attempt)
+      return
+    }
     if (content === undefined && flow === undefined && attempt?.end !== undefined) {
       // A plugin read past its budget and went on as if nothing were lost.
       this.fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response is larger than a plugin may hold'))
@@ -145,18 +185,34 @@ export class Lifecycle extends AttemptLoop {
       if (content !== undefined) writer.content(content)
       else if (flow !== undefined) writer.flow(flow)
       else {
-        writer.head()
+        writer.head(attempt?.final === true, attempt?.contentLength === undefined || this.grpc)
         attempt?.relay()
       }
     } catch (cause) {
       // A field that Node refuses to write: nothing has left yet.
-      if (this.outgoing.headersSent) {
-        this.outgoing.destroy()
+      if (this.downstream.headersSent) {
+        this.downstream.destroy()
         return
       }
-      this.outgoing.statusMessage = ''
       this.fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response cannot be sent on as it is', { cause }))
     }
+  }
+
+  /** An answer has begun and cannot be completed. */
+  #breakOff(error: ProxyError): void {
+    // gRPC's status comes last, so it can still be told the truth.
+    if (this.grpc && this.downstream.multiplexed && this.#response?.trailing === true) {
+      const { message } = error
+      this.#grpcStatus = grpcStatusOf(error.status, error.code)
+      this.downstream.end(undefined, [
+        'grpc-status',
+        String(this.#grpcStatus),
+        'grpc-message',
+        grpcMessage(message)
+      ])
+      return
+    }
+    this.downstream.destroy()
   }
 
   override isBodiless(status: number): boolean {
@@ -164,25 +220,31 @@ export class Lifecycle extends AttemptLoop {
   }
 
   override information(status: number, headers: string[]): void {
-    ResponseWriter.information(this, status, headers)
+    this.downstream.information(status, headers)
   }
 
   override relay(chunk: Buffer): boolean {
-    return (this.#writer as ResponseWriter).relay(chunk)
+    const room = (this.#writer as ResponseWriter).relay(chunk)
+    // A client that does not read holds up its upstream, but not for ever.
+    if (!room && this.callDeadline === Number.POSITIVE_INFINITY)
+      this.deadlines.watch(this, this.entry.bodyTimeout)
+    return room
   }
 
   override relayed(trailers: string[]): void {
     ;(this.#writer as ResponseWriter).end(trailers)
   }
 
-  /** The response writer has room again. */
+  /** The client reads on. */
   drained(): void {
+    if (this.#writer?.drained() === true) return
+    if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.unwatch(this)
     this.current?.resume()
   }
 
   override broke(error: ProxyError): void {
     this.#error = error
-    if (this.outgoing.headersSent) this.outgoing.destroy()
+    if (this.downstream.headersSent) this.#breakOff(error)
     else this.fail(error)
   }
 
@@ -194,7 +256,12 @@ export class Lifecycle extends AttemptLoop {
 
   override expire(): void {
     this.waiting?.cancel()
-    this.fail(new ProxyError('DEADLINE_EXCEEDED', 'the request took longer than its route allows'))
+    if (this.#writer !== undefined && this.callDeadline === Number.POSITIVE_INFINITY) {
+      this.fail(new ProxyError('REQUEST_TIMEOUT', 'the client did not read the answer'))
+      return
+    }
+    const whose = this.callDeadline > this.deadline ? 'its route' : 'its client'
+    this.fail(new ProxyError('DEADLINE_EXCEEDED', `the request took longer than ${whose} allows`))
   }
 
   /**
@@ -202,7 +269,7 @@ export class Lifecycle extends AttemptLoop {
    * are timed. It starts anew with what has arrived (as Envoy's route timeout starts with the request's end).
    */
   override awaitingClient(awaiting: boolean): void {
-    if (this.#finished || this.#writer !== undefined) return
+    if (this.#finished || this.#writer !== undefined || this.callDeadline !== Number.POSITIVE_INFINITY) return
     const attempt = this.current
     if (awaiting) {
       this.deadlines.unwatch(this)
@@ -215,26 +282,33 @@ export class Lifecycle extends AttemptLoop {
       this.deadlines.watch(attempt, attempt.timeout)
   }
 
+  override answersMeanwhile(): boolean {
+    const written = this.#writer?.written ?? 0
+    const more = written > this.#writtenBefore
+    this.#writtenBefore = written
+    return more
+  }
+
   override bodyBroke(error: ProxyError): void {
-    // A client that is gone is seen by the socket's close; what is left is one that is too slow or wrong.
-    if (this.incoming.socket.destroyed || this.incoming.errored !== null) return
+    // A client that is gone is seen by the close; what is left is one that is too slow or wrong.
+    if (this.downstream.gone) return
     this.fail(error)
   }
 
   /** The client has it all, or is gone. */
-  #closed(): void {
+  closed(): void {
     if (this.#finished) return
     this.#finished = true
     this.enter()
     this.waiting?.cancel()
-    const { outgoing, clientBody } = this
-    const complete = outgoing.writableFinished
+    const { downstream, clientBody } = this
+    const complete = downstream.finished
     this.deadlines.unwatch(this)
     this.current?.cancel()
     this.end()
-    if (complete && clientBody !== undefined && !clientBody.complete) {
+    if (complete && clientBody !== undefined && !clientBody.complete && !downstream.multiplexed) {
       clientBody.drain(DRAIN_BYTES, DRAIN_MS, (whole) => {
-        if (!whole) this.incoming.socket.destroy()
+        if (!whole) downstream.hangUp()
       })
     } else {
       clientBody?.abandon()
@@ -243,24 +317,37 @@ export class Lifecycle extends AttemptLoop {
     this.#response?.body.flow?.destroy()
     if (this.pipeline.hooks.finish !== undefined)
       this.pipeline.hooks.finish.call(this.#result(complete), this)
+    this.entry.exchanges--
     this.pipeline.leave()
   }
 
   #result(complete: boolean): Result {
-    const error = this.#error
-    const left = !complete && error === undefined
+    const upgraded = this.#upgraded
+    const error = this.#error ?? upgraded?.error
+    const left = upgraded === undefined ? !complete && error === undefined : upgraded.how === 'client'
     const response = this.#response
     let code: ErrorCode | undefined = error?.code
     if (left) code = 'CLIENT_CLOSED'
     return {
-      status: left || response === undefined ? 499 : response.status,
+      status: (left && upgraded === undefined) || response === undefined ? 499 : response.status,
       code,
       error,
+      grpcStatus: this.#grpcEnd(left),
       duration: this.now() - this.startedAt,
-      bytesIn: this.clientBody?.received ?? 0,
-      bytesOut: this.#writer?.written ?? 0,
+      bytesIn: upgraded?.bytesIn ?? this.clientBody?.received ?? 0,
+      bytesOut: upgraded?.bytesOut ?? this.#writer?.written ?? 0,
       endpoint: this.attempts.at(-1)?.endpoint,
       local: response?.local ?? true
     }
+  }
+
+  #grpcEnd(left: boolean): number | undefined {
+    if (!this.grpc) return undefined
+    if (left) return GRPC_STATUS.CANCELLED
+    if (this.#grpcStatus !== undefined) return this.#grpcStatus
+    const response = this.#response
+    if (response?.local === true)
+      return grpcStatusIn(response.headers.flat) ?? grpcStatusIn(response.trailers)
+    return this.attempts.at(-1)?.grpcStatus ?? (response && grpcStatusOf(response.status))
   }
 }

@@ -1,10 +1,12 @@
+import type { BlockList } from 'node:net'
 import type { Clock } from '../hooks/clock.js'
 import type { Deadlines } from '../hooks/deadlines.js'
 import type { Reply } from '../hooks/decisions.js'
-import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
+import type { AttemptHooks, ExchangeHooks, UpgradeHooks } from '../hooks/hook-set.js'
 import type { Logger } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
 import type { Service } from '../service/service.js'
+import type { Upgraded } from '../upgrade/upgraded.js'
 
 /** What every exchange of the process shares. */
 export interface Shared {
@@ -17,6 +19,8 @@ export interface Shared {
 export interface Pipeline {
   readonly route: RouteInfo
   readonly hooks: ExchangeHooks
+  /** Undefined: an upgraded connection's bytes pass as they come. */
+  readonly upgradeHooks: UpgradeHooks | undefined
   readonly service: Service | undefined
   /** Answered in place of a service. */
   readonly reply: Reply | undefined
@@ -37,4 +41,16 @@ export interface Entry {
   readonly bodyTimeout: number
   /** Answers say `connection: close`. */
   readonly draining: boolean
+  /** Whose word on who asked is taken; undefined: nobody's. */
+  readonly trusted: BlockList | undefined
+  /** `Forwarded` is sent beside X-Forwarded-*. */
+  readonly forwarded: boolean
+  /** Under which name `Via` is sent, both ways. */
+  readonly via: string | undefined
+  readonly serverTiming: boolean
+  /** Exchanges under way. */
+  exchanges: number
+  /** A connection of its own has changed protocols: it is told when to go. */
+  upgraded(connection: Upgraded): void
+  upgradeEnded(connection: Upgraded): void
 }

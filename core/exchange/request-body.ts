@@ -1,4 +1,3 @@
-import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
@@ -15,6 +14,8 @@ export interface RequestBodyOptions {
   readonly pauseLimit: number
   /** The client is asked for the body now: `Expect: 100-continue` is answered. */
   wanted(): void
+  /** The sender has paused for too long: whether it may, since the answer flows meanwhile. */
+  excused(): boolean
   /** The sender is waited for, or no longer. */
   awaiting(on: boolean): void
   /** The client broke off, paused too long or framed it wrongly. */
@@ -32,6 +33,8 @@ export class RequestBody extends Deadline {
   readonly length: number | undefined
   readonly #options: RequestBodyOptions
   readonly #source: Readable | undefined
+  /** The source is the client's own, which has its connection's listeners and is not ours to destroy. */
+  readonly #clients: boolean
   #chunks: Buffer[] = []
   #kept = 0
   /** A byte was handed on and not kept: no later attempt can have it. */
@@ -46,14 +49,20 @@ export class RequestBody extends Deadline {
   #peek: (() => void) | undefined
   #draining: (() => void) | undefined
 
-  constructor(source: Readable | undefined, length: number | undefined, options: RequestBodyOptions) {
+  constructor(
+    source: Readable | undefined,
+    length: number | undefined,
+    options: RequestBodyOptions,
+    clients = false
+  ) {
     super()
     this.#source = source
     this.length = length
     this.#ended = source === undefined
     this.#options = options
+    this.#clients = clients
     // A plugin's stream may fail before anyone reads it.
-    if (source !== undefined && !(source instanceof IncomingMessage)) source.on('error', () => {})
+    if (source !== undefined && !clients) source.on('error', () => {})
   }
 
   /** Whether another attempt can be given all of it. */
@@ -166,7 +175,7 @@ export class RequestBody extends Deadline {
     this.#peek = undefined
     this.#collecting?.reject(new ProxyError('CLIENT_CLOSED', 'the exchange has ended'))
     this.#collecting = undefined
-    if (!(this.#source instanceof IncomingMessage)) this.#source?.destroy()
+    if (!this.#clients) this.#source?.destroy()
     this.#reader?.destroy()
     this.#reader = undefined
     this.#chunks = []
@@ -176,6 +185,7 @@ export class RequestBody extends Deadline {
 
   override expire(): void {
     if (this.#draining !== undefined) this.#draining()
+    else if (this.#options.excused()) this.#await()
     else this.#fail(new ProxyError('REQUEST_TIMEOUT', 'the request body did not arrive in time'))
   }
 

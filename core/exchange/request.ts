@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
-import { ProxyError } from '../errors.js'
+import { alike } from '../hooks/field.js'
 import type { Body, ExchangeRequest } from '../hooks/types.js'
 import { Fields } from './fields.js'
-import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
+import { isGrpc } from './grpc.js'
+import { isHopByHop } from './hop-by-hop.js'
 import { normalisePath } from './path.js'
 
 /** What a request is about, as it was matched. */
@@ -15,100 +15,101 @@ export interface RequestTarget {
   readonly query: string
 }
 
-/** What the head of a request says of its framing. */
-export interface RequestHead {
-  readonly headers: Fields
-  /** The Host field as sent. */
-  readonly authority: string | undefined
-  readonly hasBody: boolean
-  /** undefined when chunked */
-  readonly contentLength: number | undefined
-  readonly expectsContinue: boolean
+/** What a proxy before us says of who asked. */
+export interface Claims {
+  forwardedFor: string | undefined
+  forwardedProto: string | undefined
+  forwardedHost: string | undefined
+  forwarded: string | undefined
+  requestId: string | undefined
 }
 
-/**
- * Reads a request's fields in one pass: hop-by-hop ones, those the client named in `Connection` and the identity
- * headers that only a proxy may set are left out, before any plugin sees them.
- *
- * @throws ProxyError BAD_REQUEST
- */
-export function readHead(message: IncomingMessage): RequestHead {
-  const raw = message.rawHeaders
-  const headers: string[] = []
-  let authority: string | undefined
-  let contentLength: number | undefined
-  let chunked = false
-  let expectsContinue = false
-  let named: string[] | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string
-    const value = raw[i + 1] as string
-    switch (name.length) {
-      case 4:
-        if (is(name, 'host')) {
-          if (authority !== undefined) throw new ProxyError('BAD_REQUEST', 'more than one Host header')
-          authority = value
+/** What the head of a request says. */
+export class RequestHead {
+  /** Without what is hop-by-hop, of the framing or a claim to be someone. */
+  readonly headers = new Fields([])
+  /** As sent: a path with its query, or in absolute form. */
+  target = '/'
+  /** The Host field as sent, or `:authority`. */
+  authority: string | undefined = undefined
+  hasBody = false
+  /** undefined where the length is not told beforehand */
+  contentLength: number | undefined = undefined
+  chunked = false
+  expectsContinue = false
+  /** The client reads trailers (`TE: trailers`). */
+  acceptsTrailers = false
+  upgrade: string | undefined = undefined
+  grpc = false
+  grpcTimeout: string | undefined = undefined
+  /** Of a peer that is not trusted they are not even kept. */
+  readonly claims: Claims | undefined
+
+  constructor(trusted: boolean) {
+    this.claims = trusted
+      ? {
+          forwardedFor: undefined,
+          forwardedProto: undefined,
+          forwardedHost: undefined,
+          forwarded: undefined,
+          requestId: undefined
         }
-        break
-      case 6:
-        if (is(name, 'expect')) {
-          expectsContinue = value.toLowerCase() === '100-continue'
-          continue
-        }
-        break
-      case 9:
-        if (is(name, 'forwarded')) continue
-        break
-      case 10:
-        if (is(name, 'connection')) {
-          const more = namedByConnection(value)
-          if (more !== undefined) named = named === undefined ? more : named.concat(more)
-          continue
-        }
-        break
-      case 12:
-        if (is(name, 'x-request-id')) continue
-        break
-      case 14:
-        if (is(name, 'content-length')) contentLength = Number(value)
-        break
-      case 15:
-        if (is(name, 'x-forwarded-for')) continue
-        break
-      case 16:
-        if (is(name, 'x-forwarded-host')) continue
-        break
-      case 17:
-        if (is(name, 'x-forwarded-proto')) continue
-        if (is(name, 'transfer-encoding')) {
-          // The one coding that can be sent on; what another would mean, two readers may not agree on.
-          if (chunked || value.toLowerCase() !== 'chunked' || message.httpVersionMinor === 0)
-            throw new ProxyError('BAD_REQUEST', 'a transfer coding other than chunked')
-          chunked = true
-        }
-        break
-    }
-    if (isHopByHop(name)) continue
-    headers.push(name, value)
-  }
-  if (named !== undefined) {
-    // Host and framing are not the client's to have removed.
-    removeNamed(
-      headers,
-      named.filter((name) => name !== 'host' && name !== 'content-length')
-    )
-  }
-  return {
-    headers: new Fields(headers),
-    authority,
-    hasBody: chunked || (contentLength ?? 0) > 0,
-    contentLength: chunked ? undefined : (contentLength ?? 0),
-    expectsContinue
+      : undefined
   }
 }
 
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
+/** Takes one field that is neither the framing's nor the connection's. */
+export function readField(head: RequestHead, name: string, value: string): void {
+  switch (name.length) {
+    case 2:
+      // Hop-by-hop: what it says is said anew where the upstream's protocol has it.
+      if (alike(name, 'te')) {
+        if (value.toLowerCase().includes('trailers')) head.acceptsTrailers = true
+        return
+      }
+      break
+    case 9:
+      if (alike(name, 'forwarded')) {
+        if (head.claims !== undefined) head.claims.forwarded = joined(head.claims.forwarded, value)
+        return
+      }
+      break
+    case 12:
+      if (alike(name, 'x-request-id')) {
+        if (head.claims !== undefined) head.claims.requestId ??= value
+        return
+      }
+      if (alike(name, 'content-type')) head.grpc = isGrpc(value)
+      else if (alike(name, 'grpc-timeout')) head.grpcTimeout = value
+      break
+    case 14:
+      // The real one is the framing's, and was read there.
+      if (alike(name, 'content-length')) return
+      break
+    case 15:
+      if (alike(name, 'x-forwarded-for')) {
+        if (head.claims !== undefined) head.claims.forwardedFor = joined(head.claims.forwardedFor, value)
+        return
+      }
+      break
+    case 16:
+      if (alike(name, 'x-forwarded-host')) {
+        if (head.claims !== undefined) head.claims.forwardedHost ??= value
+        return
+      }
+      break
+    case 17:
+      if (alike(name, 'x-forwarded-proto')) {
+        if (head.claims !== undefined) head.claims.forwardedProto ??= value
+        return
+      }
+      break
+  }
+  if (!isHopByHop(name)) head.headers.flat.push(name, value)
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`
 }
 
 /** A host as RFC 3986 allows it in an authority, with its port. */
@@ -130,6 +131,7 @@ let lastHost = ''
 
 export class RequestState implements ExchangeRequest {
   readonly method: string
+  readonly upgrade: string | undefined
   readonly scheme: 'http' | 'https'
   readonly httpVersion: string
   readonly host: string
@@ -140,22 +142,21 @@ export class RequestState implements ExchangeRequest {
   #query: string
 
   constructor(
-    message: IncomingMessage,
+    downstream: { readonly method: string; readonly httpVersion: string },
     scheme: 'http' | 'https',
-    host: string,
-    path: string,
-    query: string,
-    headers: Fields,
+    head: RequestHead,
+    target: RequestTarget,
     exchange: { makeBody(): Body }
   ) {
-    this.method = message.method as string
+    this.method = downstream.method
+    this.upgrade = head.upgrade
     this.scheme = scheme
-    this.httpVersion = message.httpVersion
-    this.host = host
-    this.headers = headers
+    this.httpVersion = downstream.httpVersion
+    this.host = target.host
+    this.headers = head.headers
     this.#exchange = exchange
-    this.#path = path
-    this.#query = query
+    this.#path = target.path
+    this.#query = target.query
   }
 
   get body(): Body {

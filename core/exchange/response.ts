@@ -6,6 +6,7 @@ import type { ProxyResponse } from '../hooks/types.js'
 import { type AttemptState, pastBudget } from './attempt.js'
 import { DeclaredBody } from './body.js'
 import { Fields } from './fields.js'
+import { grpcReplyFields, grpcStatusOf, grpcTextOf, isGrpc } from './grpc.js'
 
 /** What the client is about to get: an upstream's response or the proxy's own. */
 export class ResponseState implements ProxyResponse {
@@ -15,6 +16,10 @@ export class ResponseState implements ProxyResponse {
   readonly local: boolean
   readonly error: ProxyError | undefined
   readonly body: ResponseBody
+  /** Sent behind the body. */
+  readonly trailers: string[]
+  /** Trailers may still follow what was sent. */
+  trailing = false
 
   private constructor(
     exchange: Running,
@@ -22,13 +27,15 @@ export class ResponseState implements ProxyResponse {
     statusText: string,
     headers: Fields,
     source: AttemptState | Buffer,
-    error: ProxyError | undefined
+    error: ProxyError | undefined,
+    trailers: string[] = none
   ) {
     this.#status = status
     this.statusText = statusText
     this.headers = headers
     this.local = Buffer.isBuffer(source)
     this.error = error
+    this.trailers = trailers
     this.body = new ResponseBody(exchange, this, source)
   }
 
@@ -65,8 +72,34 @@ export class ResponseState implements ProxyResponse {
     const { content, type } = reply
     if (type !== undefined && !fields.has('content-type')) fields.append('content-type', type)
     if (reply.status !== 204 && reply.status !== 304) fields.put('content-length', String(content.length))
-    return new ResponseState(exchange, reply.status, '', fields, content, error)
+    return new ResponseState(exchange, reply.status, '', fields, content, error, flatten(reply.trailers))
   }
+
+  /** A reply to a gRPC call that is not written as one: its status and words, in the head alone. */
+  static ofGrpcReply(exchange: Running, reply: Reply, error: ProxyError | undefined): ResponseState {
+    const carried: string[] = []
+    for (const [name, value] of Object.entries(reply.headers)) {
+      if (name.toLowerCase() === 'content-type') continue
+      for (const one of typeof value === 'string' ? [value] : value) carried.push(name, one)
+    }
+    const fields = grpcReplyFields(grpcStatusOf(reply.status, error?.code), grpcTextOf(reply.body), carried)
+    return new ResponseState(exchange, 200, '', new Fields(fields), EMPTY, error)
+  }
+}
+
+/** Written for gRPC by whoever made it. */
+export function isGrpcReply(reply: Reply): boolean {
+  for (const [name, value] of Object.entries(reply.headers)) {
+    if (name.toLowerCase() === 'content-type' && typeof value === 'string') return isGrpc(value)
+  }
+  return false
+}
+
+const EMPTY = Buffer.alloc(0)
+const none: string[] = []
+
+function flatten(trailers: Readonly<Record<string, string>> | undefined): string[] {
+  return trailers === undefined ? none : Object.entries(trailers).flat()
 }
 
 export class ResponseBody extends DeclaredBody {

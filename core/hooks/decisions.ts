@@ -4,6 +4,11 @@ import { checkSettable } from './field.js'
 /** What a body can be given as. An object is sent as JSON. */
 export type ReplyBody = string | Uint8Array | object | undefined
 
+export interface ReplyOptions {
+  /** Fields behind the body: over HTTP/2, and over HTTP/1.1 chunked. */
+  trailers?: Record<string, string>
+}
+
 /** Ends the exchange here: returned from `request`, `attempt`, `response` or `error`, it is what the client gets. */
 export class Reply {
   readonly status: number
@@ -13,18 +18,27 @@ export class Reply {
   readonly content: Buffer
   /** What `content-type` it has, unless `headers` say. */
   readonly type: string | undefined
+  /** Sent behind the body, as gRPC's status is. */
+  readonly trailers: Readonly<Record<string, string>> | undefined
 
-  /** @throws RangeError on a status, TypeError on a header or a body that cannot be sent */
-  constructor(status: number, body?: ReplyBody, headers: Record<string, string | readonly string[]> = {}) {
+  /** @throws RangeError on a status, TypeError on a header, a trailer or a body that cannot be sent */
+  constructor(
+    status: number,
+    body?: ReplyBody,
+    headers: Record<string, string | readonly string[]> = {},
+    options: ReplyOptions = {}
+  ) {
     if (!Number.isInteger(status) || status < 200 || status > 599) {
       throw new RangeError(`a Reply's status is a whole number from 200 to 599, not ${status}`)
     }
     for (const [name, value] of Object.entries(headers)) {
       for (const one of Array.isArray(value) ? value : [value]) checkSettable(name, one as string)
     }
+    for (const [name, value] of Object.entries(options.trailers ?? {})) checkSettable(name, value)
     this.status = status
     this.body = body
     this.headers = headers
+    this.trailers = options.trailers
     // Now and not when it is sent: what cannot be sent is then the failure of whoever made it.
     const { content, type } = contentOf(body)
     this.content = content

@@ -36,3 +36,26 @@ export function checkSettable(name: string, value: string): void {
 export function isReasonPhrase(text: string): boolean {
   return VALUE.test(text)
 }
+
+/**
+ * Whether two field names are one without regard to case, or are taken for one by CGI-like services: `x_user` and
+ * `X.User` both become HTTP_X_USER, as `x-user` does.
+ */
+export function alike(name: string, other: string): boolean {
+  if (name === other) return true
+  const { length } = name
+  if (length !== other.length) return false
+  for (let i = 0; i < length; i++) {
+    if (folded(name.charCodeAt(i)) !== folded(other.charCodeAt(i))) return false
+  }
+  return true
+}
+
+function folded(code: number): number {
+  if (code >= 0x41 && code <= 0x5a) return code + 0x20
+  return code === UNDERSCORE || code === DOT ? DASH : code
+}
+
+const UNDERSCORE = 0x5f
+const DOT = 0x2e
+const DASH = 0x2d

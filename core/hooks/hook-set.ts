@@ -2,8 +2,17 @@ import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWater
 import type { ProxyError } from '../errors.js'
 import type { Reply } from './decisions.js'
 import type { PluginInstance } from './instance.js'
-import { tapAsync, tapCandidates, tapPick, tapSync } from './tap.js'
-import type { Attempt, Endpoint, Exchange, HookName, ProxyResponse, Result } from './types.js'
+import type { PassingMessage } from './message.js'
+import { tapAsync, tapCandidates, tapMessage, tapPick, tapSync } from './tap.js'
+import type {
+  Attempt,
+  Endpoint,
+  Exchange,
+  HookName,
+  ProxyResponse,
+  Result,
+  UpgradedConnection
+} from './types.js'
 
 /** Hooks of the exchange. One that no plugin taps is undefined, so that it costs a comparison and no call. */
 export interface ExchangeHooks {
@@ -22,7 +31,15 @@ export interface AttemptHooks {
   readonly settled: SyncHook<[Attempt, Exchange]> | undefined
 }
 
-/** Plugins whose function for `hook` runs, in the order it runs. */
+/** Hooks of an upgraded connection. */
+export interface UpgradeHooks {
+  readonly open: AsyncSeriesHook<[UpgradedConnection, Exchange]> | undefined
+  readonly fromClient: AsyncSeriesHook<[PassingMessage, Exchange]> | undefined
+  /** In reverse order, as a response. */
+  readonly fromUpstream: AsyncSeriesHook<[PassingMessage, Exchange]> | undefined
+}
+
+/** Plugins whose function for `hook` runs, in the order it runs; of `message`, the order of the client's. */
 export function orderOf(
   hook: HookName,
   outer: readonly PluginInstance[],
@@ -31,6 +48,8 @@ export function orderOf(
   const tapped = (instance: PluginInstance) => instance.hooks[hook] !== undefined
   switch (hook) {
     case 'request':
+    case 'open':
+    case 'message':
       return outer.filter(tapped)
     case 'response':
     case 'error':
@@ -122,6 +141,25 @@ export function compileAttemptHooks(
       tapSync
     )
   })
+}
+
+/**
+ * @param plugins the top's, then the route's, each in the order listed
+ * @returns undefined where no plugin has `open` or `message`: bytes then pass as they come
+ */
+export function compileUpgradeHooks(plugins: readonly PluginInstance[]): UpgradeHooks | undefined {
+  const message = () => new AsyncSeriesHook<[PassingMessage, Exchange]>(['subject', 'exchange'])
+  const open = compile(
+    'open',
+    plugins,
+    [],
+    () => new AsyncSeriesHook<[UpgradedConnection, Exchange]>(['subject', 'exchange']),
+    tapAsync
+  )
+  const fromClient = compile('message', plugins, [], message, tapMessage)
+  const fromUpstream = compile('message', [...plugins].reverse(), [], message, tapMessage)
+  if (open === undefined && fromClient === undefined) return undefined
+  return Object.freeze({ open, fromClient, fromUpstream })
 }
 
 function compile<H extends { taps: readonly unknown[] }>(

@@ -10,6 +10,8 @@ export const HOOK_NAMES: readonly HookName[] = [
   'settled',
   'response',
   'error',
+  'open',
+  'message',
   'finish'
 ]
 

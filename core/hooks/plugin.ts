@@ -77,6 +77,15 @@ export interface ServiceHandle {
   replace(endpoints: readonly EndpointSpec[]): void
 }
 
+/** A service as any plugin may see it, to read alone. */
+export interface ServiceInfo {
+  readonly name: string
+  /** All of them, as they are now. */
+  readonly endpoints: readonly Endpoint[]
+  /** Those that the next attempt would choose from: healthy, not ejected, of the best priority there is. */
+  usable(): readonly Endpoint[]
+}
+
 // A worker's function has whatever parameters it has.
 // biome-ignore lint/suspicious/noExplicitAny: the author's own types come in through `F`
 export type AnyFunction = (...args: any[]) => unknown
@@ -143,6 +152,8 @@ export interface SetupContext<C> {
   worker<F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions): WorkerFunction<F>
   /** The service this plugin stands on; undefined at the top and on a route. */
   readonly service: ServiceHandle | undefined
+  /** Any service of the configuration, to look at; undefined where there is none of this name. */
+  serviceNamed(name: string): ServiceInfo | undefined
   /** A request of the plugin's own to a service, through the core's pools: probes, mirrors, key sets. */
   fetch(service: string, path: string, init?: FetchInit): Promise<FetchResult>
   /** Runs when the configuration that holds this plugin has retired; also after a `setup` that threw. */

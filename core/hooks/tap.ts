@@ -1,45 +1,75 @@
 import type { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable'
-import { Deadline } from './deadlines.js'
-import { Reply, Retry } from './decisions.js'
-import { applies, type PluginInstance, pluginError, pluginTimeout, type Running } from './instance.js'
+import {
+  type Callback,
+  describe,
+  fail,
+  finishCall,
+  isFailure,
+  isThenable,
+  Wait,
+  type WaitHolder
+} from './async-call.js'
+import type { Reply } from './decisions.js'
+import { applies, type PluginInstance, pluginError, type Running } from './instance.js'
+import { MessageView, type PassingMessage } from './message.js'
 import type { HistogramCell } from './plugin.js'
 import type { Endpoint, Exchange, HookName } from './types.js'
 
-type Callback = (error?: Error | null, result?: Reply) => void
 // biome-ignore lint/suspicious/noExplicitAny: each hook's own types are checked where its functions are declared
 type Hook = any
 type AsyncHook = AsyncSeriesBailHook<Hook, Reply> | AsyncSeriesHook<Hook>
-/** An attempt, as the outcomes of all plugins write to it. */
-type RetryKeeper = { retry?: Retry | undefined }
+
+/** Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt. */
+export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {
+  const duration = instance.duration(name)
+  hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
+    const running = exchange as Running
+    if (applies(instance, running)) callAsync(instance, name, duration, subject, running, running, callback)
+    else callback()
+  })
+}
+
+/**
+ * Each plugin gets a view of the message: what one that failed or came too late did to it is forgotten with its view.
+ * The wait stands on the message, because both directions of a connection may wait at once.
+ */
+export function tapMessage(hook: AsyncSeriesHook<Hook>, name: HookName, instance: PluginInstance): void {
+  const duration = instance.duration(name)
+  hook.tapAsync(instance.name, (message: PassingMessage, exchange: Exchange, callback: Callback) => {
+    const running = exchange as Running
+    if (message.dropped || !applies(instance, running)) return callback()
+    callAsync(instance, name, duration, new MessageView(message), running, message, callback)
+  })
+}
 
 /**
  * A hook function that may answer at once or through a promise. At once, it allocates nothing: the chain goes on in
  * the same call. tapable itself would let an `async` function under a plain tap end the chain with its promise.
- * Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt.
  */
-export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {
-  const duration = instance.duration(name)
-  const keepsRetry = name === 'outcome'
-  hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
-    const running = exchange as Running
-    if (!applies(instance, running)) return callback()
-    running.caller = instance
-    const attempt = keepsRetry ? (subject as RetryKeeper) : undefined
-    const startedAt = instance.now()
-    let result: unknown
-    try {
-      result = (instance.hooks as Hook)[name](subject, exchange)
-    } catch (cause) {
-      duration.observe((instance.now() - startedAt) / 1000)
-      return fail(instance, name, cause, exchange, callback)
-    }
-    if (isThenable(result)) {
-      new Wait(instance, name, running, startedAt, callback, attempt).on(result)
-      return
-    }
+function callAsync(
+  instance: PluginInstance,
+  name: HookName,
+  duration: HistogramCell,
+  subject: unknown,
+  exchange: Running,
+  holder: WaitHolder,
+  callback: Callback
+): void {
+  exchange.caller = instance
+  const startedAt = instance.now()
+  let result: unknown
+  try {
+    result = (instance.hooks as Hook)[name](subject, exchange)
+  } catch (cause) {
     duration.observe((instance.now() - startedAt) / 1000)
-    finishCall(instance, name, result, exchange, callback, attempt)
-  })
+    return fail(instance, name, cause, exchange, callback)
+  }
+  if (isThenable(result)) {
+    new Wait(instance, name, exchange, holder, startedAt, callback, subject).on(result)
+    return
+  }
+  duration.observe((instance.now() - startedAt) / 1000)
+  finishCall(instance, name, result, exchange, callback, subject)
 }
 
 export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, instance: PluginInstance): void {
@@ -155,142 +185,4 @@ function refuse<T>(
     exchange
   )
   return instead
-}
-
-function finishCall(
-  instance: PluginInstance,
-  name: HookName,
-  result: unknown,
-  exchange: Exchange,
-  callback: Callback,
-  attempt?: RetryKeeper | undefined
-): void {
-  if (result === undefined || result === null) return callback()
-  if (attempt !== undefined) {
-    if (Retry.is(result)) {
-      attempt.retry ??= result
-      return callback()
-    }
-  } else if (Reply.is(result)) {
-    return callback(null, result)
-  }
-  const wanted = attempt === undefined ? 'a Reply' : 'a Retry'
-  fail(
-    instance,
-    name,
-    new TypeError(`${name} returns ${wanted} or nothing, not ${describe(result)}`),
-    exchange,
-    callback
-  )
-}
-
-function fail(
-  instance: PluginInstance,
-  name: HookName,
-  cause: unknown,
-  exchange: Exchange,
-  callback: Callback
-): void {
-  const error = pluginError(instance, name, cause, exchange)
-  if (instance.onFailure === 'skip' && isFailure(error)) callback()
-  else callback(error)
-}
-
-/** A code that a plugin chose is an answer, and `onFailure` is not about answers. */
-function isFailure(error: { code: string }): boolean {
-  return error.code === 'PLUGIN_FAILED' || error.code === 'PLUGIN_TIMEOUT'
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
-  )
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'object') return value.constructor?.name ?? 'an object'
-  return `${typeof value} ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`
-}
-
-/** A hook's promise, waited for no longer than the plugin's `hookTimeout`. */
-class Wait extends Deadline {
-  readonly #instance: PluginInstance
-  readonly #name: HookName
-  readonly #exchange: Running
-  readonly #startedAt: number
-  readonly #callback: Callback
-  readonly #attempt: RetryKeeper | undefined
-  #settled = false
-  #left: number
-  #watchedAt: number
-
-  constructor(
-    instance: PluginInstance,
-    name: HookName,
-    exchange: Running,
-    startedAt: number,
-    callback: Callback,
-    attempt?: RetryKeeper | undefined
-  ) {
-    super()
-    this.#instance = instance
-    this.#name = name
-    this.#exchange = exchange
-    this.#startedAt = startedAt
-    this.#callback = callback
-    this.#attempt = attempt
-    this.#left = instance.hookTimeout
-    this.#watchedAt = startedAt
-  }
-
-  on(promise: PromiseLike<unknown>): void {
-    this.#exchange.waiting = this
-    // A read of the body may have begun inside the call itself.
-    if (this.#exchange.bodyAwaited === 0) this.resume()
-    // A plugin's thenable may throw where a promise would reject; this makes it one.
-    Promise.resolve(promise).then(
-      (result) => {
-        if (this.#settle())
-          finishCall(this.#instance, this.#name, result, this.#exchange, this.#callback, this.#attempt)
-      },
-      (cause) => {
-        if (this.#settle()) fail(this.#instance, this.#name, cause, this.#exchange, this.#callback)
-      }
-    )
-  }
-
-  /** The client's body is waited for now: that time is not the plugin's. */
-  suspend(): void {
-    if (this.list === undefined) return
-    this.#left -= this.#instance.now() - this.#watchedAt
-    this.#instance.deadlines.unwatch(this)
-  }
-
-  resume(): void {
-    if (this.#settled) return
-    this.#watchedAt = this.#instance.now()
-    this.#instance.deadlines.watch(this, Math.max(0, this.#left))
-  }
-
-  /** The exchange has moved on: whatever comes of the call is dropped, and is no failure. */
-  cancel(): void {
-    this.#settle()
-  }
-
-  override expire(): void {
-    if (!this.#settle()) return
-    const error = pluginTimeout(this.#instance, this.#name, this.#exchange)
-    if (this.#instance.onFailure === 'skip') this.#callback()
-    else this.#callback(error)
-  }
-
-  #settle(): boolean {
-    if (this.#settled) return false
-    this.#settled = true
-    this.#instance.deadlines.unwatch(this)
-    if (this.#exchange.waiting === this) this.#exchange.waiting = undefined
-    this.#instance.duration(this.#name).observe((this.#instance.now() - this.#startedAt) / 1000)
-    return true
-  }
 }

@@ -12,10 +12,14 @@ export interface HeaderList extends Iterable<[name: string, value: string]> {
   /** Each value of a repeated field (`set-cookie`), in order. */
   getAll(name: string): string[]
   has(name: string): boolean
-  /** Replaces every field of this name by one. @throws TypeError on a name or value that HTTP does not allow (CR, LF, NUL). */
+  /**
+   * Replaces every field of this name by one, and with them those that some services take for it (`x_user`, `X.User` for
+   * `x-user`). @throws TypeError on a name or value that HTTP does not allow (CR, LF, NUL).
+   */
   set(name: string, value: string): void
   /** Adds a field behind the others. @throws TypeError as `set`. */
   append(name: string, value: string): void
+  /** With those that some services take for it, as `set`. */
   delete(name: string): boolean
 }
 

@@ -1,10 +1,11 @@
+import type { Duplex } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Fields } from '../exchange/fields.js'
 import type { Clock } from '../hooks/clock.js'
 import type { FetchInit, FetchResult } from '../hooks/plugin.js'
+import type { UpstreamListener } from '../service/connection.js'
 import { EndpointState } from '../service/endpoint.js'
 import type { Service } from '../service/service.js'
-import type { UpstreamListener } from '../service/upstream.js'
 
 const TIMEOUT = 5_000
 const MAX_BYTES = 1024 * 1024
@@ -55,7 +56,15 @@ export function fetchFrom(
     }
     init.signal?.addEventListener('abort', onAbort, { once: true })
     const call = endpoint.upstream.send(
-      { method: init.method ?? 'GET', path, headers: headers.flat, body },
+      {
+        method: init.method ?? 'GET',
+        path,
+        headers: headers.flat,
+        body,
+        trailers: undefined,
+        acceptsTrailers: true,
+        upgrade: undefined
+      },
       collected
     )
     collected.cancel = () => call.cancel()
@@ -95,6 +104,11 @@ class Collected implements UpstreamListener {
       this.#chunks.push(chunk)
     }
     return true
+  }
+
+  upgraded(_headers: string[], socket: Duplex): void {
+    socket.destroy()
+    this.failed(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service changed protocols without being asked'))
   }
 
   ended(): void {

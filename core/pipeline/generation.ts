@@ -5,7 +5,9 @@ import {
   type AttemptHooks,
   compileAttemptHooks,
   compileExchangeHooks,
-  type ExchangeHooks
+  compileUpgradeHooks,
+  type ExchangeHooks,
+  type UpgradeHooks
 } from '../hooks/hook-set.js'
 import type { LogFields, Logger, Metrics, Place } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
@@ -29,6 +31,7 @@ export class RoutePipeline implements Pipeline {
   readonly config: RouteConfig
   readonly route: RouteInfo
   readonly hooks: ExchangeHooks
+  readonly upgradeHooks: UpgradeHooks | undefined
   readonly service: Service | undefined
   readonly reply: Reply | undefined
   readonly timeout: number
@@ -47,6 +50,7 @@ export class RoutePipeline implements Pipeline {
     this.route = Object.freeze({ name: config.name, service: config.service })
     this.plugins = plugins
     this.hooks = compileExchangeHooks(plugins)
+    this.upgradeHooks = compileUpgradeHooks(plugins)
     this.service = service
     this.reply = config.reply && new Reply(config.reply.status, config.reply.body, config.reply.headers)
     this.timeout = config.timeout === 0 ? Number.POSITIVE_INFINITY : config.timeout
@@ -162,6 +166,7 @@ export class Generation {
     const setup: SetupParts = {
       ...parts,
       directory: config.directory,
+      serviceNamed: (name) => this.services.get(name),
       fetch: async (name, path, init) => {
         const service = this.services.get(name)
         if (service === undefined) throw new Error(`there is no service ${JSON.stringify(name)}`)

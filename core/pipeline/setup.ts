@@ -15,6 +15,7 @@ import type {
   Metrics,
   Place,
   ServiceHandle,
+  ServiceInfo,
   WorkerOptions
 } from '../hooks/plugin.js'
 import type { BodyDeclaration, PluginHooks } from '../hooks/types.js'
@@ -34,6 +35,7 @@ export interface SetupParts {
   readonly metrics: Metrics
   readonly workers: WorkerPool
   readonly directory: string
+  serviceNamed(name: string): ServiceInfo | undefined
   fetch(service: string, path: string, init: FetchInit): Promise<FetchResult>
 }
 
@@ -72,6 +74,7 @@ export async function setUp(
         worker: <F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions) =>
           parts.workers.bind<F>(file, exportName, options),
         service,
+        serviceNamed: (wanted: string) => parts.serviceNamed(wanted),
         fetch: (to: string, path: string, init: FetchInit = {}) => parts.fetch(to, path, init),
         onClose: (closer: () => void | Promise<void>) => {
           closers.push(closer)

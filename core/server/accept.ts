@@ -1,34 +1,17 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.js'
-import { Fields } from '../exchange/fields.js'
+import type { Downstream } from '../exchange/downstream.js'
 import { Lifecycle } from '../exchange/lifecycle.js'
 import { normalisePath } from '../exchange/path.js'
 import type { Entry, Shared } from '../exchange/pipeline.js'
-import { hostOf, type RequestHead, readHead } from '../exchange/request.js'
+import { hostOf, RequestHead } from '../exchange/request.js'
 import type { Generation } from '../pipeline/generation.js'
 
-/** Fields of a header block; more are 431. */
-const MAX_FIELDS = 100
-
-/** For a request whose head cannot be read. Made anew: an exchange adds to its headers. */
-function nothing(): RequestHead {
-  return {
-    headers: new Fields([]),
-    authority: undefined,
-    hasBody: false,
-    contentLength: 0,
-    expectsContinue: false
-  }
-}
-
-/** Takes a request from a listener's socket: reads its head, finds its route and starts its exchange. */
+/** Takes a request from a listener's connection: reads its head, finds its route and starts its exchange. */
 export function accept(
   generation: Generation,
   shared: Shared,
   entry: Entry,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  target: string
+  downstream: Downstream
 ): Lifecycle {
   let head: RequestHead | undefined
   let path = '/'
@@ -37,20 +20,16 @@ export function accept(
   let authority = ''
   let pipeline = generation.noRoute
   let refusal: ProxyError | undefined
+  downstream.peer.requests++
   try {
-    if (incoming.rawHeaders.length > 2 * MAX_FIELDS)
-      throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
-    head = readHead(incoming)
-    if (incoming.httpVersionMajor !== 1) refuse('the request is not HTTP/1')
-    if (head.authority === undefined && incoming.httpVersionMinor > 0) refuse('the Host header is missing')
-    const parts = split(target, head)
+    head = downstream.readHead()
+    const parts = split(head)
     authority = parts.authority
     host = hostOf(authority) ?? refuse('the Host header is not a host')
     const normal = normalisePath(parts.rest) ?? refuse('the path cannot be used')
     path = normal.path
     query = normal.query
-    const { method = 'GET' } = incoming
-    const subject = { method, host, path, query, headers: head.headers }
+    const subject = { method: downstream.method, host, path, query, headers: head.headers }
     const route = generation.matchers.get(entry.name)?.match(subject)
     if (route !== undefined) {
       pipeline = route
@@ -62,15 +41,11 @@ export function accept(
   } catch (error) {
     if (!ProxyError.is(error)) throw error
     refusal = error
-    // What cannot be read well is not read on: the next bytes may not be what they seem.
-    outgoing.shouldKeepAlive = false
+    downstream.distrust()
   }
-  const exchange = new Lifecycle(shared, entry, pipeline, incoming, outgoing, head ?? nothing(), {
-    host,
-    authority,
-    path,
-    query
-  })
+  // Of a head that could not be read nothing is believed.
+  head ??= new RequestHead(false)
+  const exchange = new Lifecycle(shared, entry, pipeline, downstream, head, { host, authority, path, query })
   exchange.start(refusal)
   return exchange
 }
@@ -82,7 +57,8 @@ function refuse(message: string): never {
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i
 
 /** A target in absolute form names the host itself; Host is then made to say the same (RFC 9112 section 3.2.2). */
-function split(target: string, head: RequestHead): { authority: string; rest: string } {
+function split(head: RequestHead): { authority: string; rest: string } {
+  const { target } = head
   if (target.startsWith('/')) return { authority: head.authority ?? '', rest: target }
   const match = ABSOLUTE.exec(target) ?? refuse('the request target cannot be used')
   const [, authority = '', rest = ''] = match

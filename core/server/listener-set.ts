@@ -1,22 +1,28 @@
 import type { ListenerConfig } from '../config/types.js'
-import { type Handle, Listener } from './listener.js'
+import { Listener, type ListenerParts } from './listener.js'
 
 type Listeners = ReadonlyMap<string, ListenerConfig>
 
 /** A proxy's listeners, and what becomes of them when a configuration changes. */
 export class ListenerSet {
   readonly #open = new Map<string, Listener>()
+  /** Those that end in their own time, too. */
+  readonly #all = new Set<Listener>()
   readonly #addresses: Map<string, string>
-  readonly #handle: Handle
+  readonly #parts: ListenerParts
   readonly #background: (work: Promise<void>) => void
 
   /**
    * @param addresses kept up to date with where each listener can be reached
    * @param background takes work that nobody waits for
    */
-  constructor(addresses: Map<string, string>, handle: Handle, background: (work: Promise<void>) => void) {
+  constructor(
+    addresses: Map<string, string>,
+    parts: ListenerParts,
+    background: (work: Promise<void>) => void
+  ) {
     this.#addresses = addresses
-    this.#handle = handle
+    this.#parts = parts
     this.#background = background
   }
 
@@ -34,20 +40,20 @@ export class ListenerSet {
         if ((await running?.adopt(config)) === true) continue
         if (running !== undefined && sameAddress(running.config, config)) {
           // The address must be free before it can be bound anew; open connections end in their own time.
-          this.#background(running.drain())
+          this.#background(this.#drain(running))
           freed.push(running)
         }
-        opened.push(await Listener.open(config, this.#handle))
+        opened.push(await Listener.open(config, this.#parts))
       }
     } catch (error) {
       await Promise.all(opened.map((listener) => listener.close()))
-      for (const { config } of freed) this.#put(await Listener.open(config, this.#handle))
+      for (const { config } of freed) this.#put(await Listener.open(config, this.#parts))
       throw error
     }
     for (const listener of opened) {
       const before = this.#open.get(listener.name)
       this.#put(listener)
-      if (before !== undefined && !before.draining) this.#background(before.drain())
+      if (before !== undefined && !before.draining) this.#background(this.#drain(before))
     }
   }
 
@@ -57,22 +63,38 @@ export class ListenerSet {
       if (configs.has(name)) continue
       this.#open.delete(name)
       this.#addresses.delete(name)
-      this.#background(listener.drain())
+      this.#background(this.#drain(listener))
     }
   }
 
   /** All of them accept no more; resolves when every connection has ended. */
   async drain(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((listener) => listener.drain()))
+    await Promise.all([...this.#open.values()].map((listener) => this.#drain(listener)))
+  }
+
+  /** Whether nothing is under way but upgraded connections. */
+  get quiet(): boolean {
+    return [...this.#all].every((listener) => listener.quiet)
+  }
+
+  /** Upgraded connections are told to end. */
+  goAway(): void {
+    for (const listener of this.#all) listener.goAway()
   }
 
   /** Cuts what is left. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((listener) => listener.close()))
+    await Promise.all([...this.#all].map((listener) => listener.close()))
+  }
+
+  async #drain(listener: Listener): Promise<void> {
+    await listener.drain()
+    this.#all.delete(listener)
   }
 
   #put(listener: Listener): void {
     this.#open.set(listener.name, listener)
+    this.#all.add(listener)
     this.#addresses.set(listener.name, listener.url)
   }
 }

@@ -9,7 +9,9 @@ import { createLogger, type LogLevel, type ProxyLogger } from '../log/logger.js'
 import { MetricsRegistry } from '../metrics/registry.js'
 import { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
+import { connectionFor } from '../service/connect.js'
 import { EndpointStore } from '../service/endpoint-store.js'
+import { CredentialStore } from '../tls/credential-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { bind, bindFailure } from './bind.js'
@@ -57,6 +59,11 @@ export async function createProxyWith(
 /** ms that worker calls may still take once all exchanges have ended. */
 const WORKER_GRACE = 1_000
 
+/** ms before the end of a drain at which upgraded connections are told to end whatever else is under way. */
+const FAREWELL = 2_500
+/** ms between looks at whether they are all that is left. */
+const LOOK_AROUND = 100
+
 type Admin = ReturnType<typeof createAdmin>
 
 class ProxyServer implements Proxy {
@@ -69,6 +76,7 @@ class ProxyServer implements Proxy {
   readonly #clock: Clock
   readonly #shared: Shared
   readonly #metrics: MetricsRegistry
+  readonly #credentials: CredentialStore
   readonly #store: EndpointStore
   readonly #listeners: ListenerSet
   readonly #retiring = new Set<Promise<void>>()
@@ -101,11 +109,19 @@ class ProxyServer implements Proxy {
     this.#metrics = new MetricsRegistry({
       onError: (error) => this.#log.error({ error }, 'a metric could not be computed')
     })
-    this.#store = new EndpointStore(this.#metrics)
+    this.#credentials = new CredentialStore({ log: this.#log, clock: this.#clock })
+    this.#store = new EndpointStore(this.#metrics, {
+      connect: connectionFor,
+      credentials: this.#credentials
+    })
     this.#listeners = new ListenerSet(
       this.addresses,
-      (entry, incoming, outgoing, target) => {
-        accept(this.#generation, this.#shared, entry, incoming, outgoing, target)
+      {
+        ...this.#shared,
+        credentials: this.#credentials,
+        handle: (entry, downstream) => {
+          accept(this.#generation, this.#shared, entry, downstream)
+        }
       },
       (work) => this.#background(work)
     )
@@ -214,13 +230,21 @@ class ProxyServer implements Proxy {
     if (this.state === 'closed') return
     this.state = 'draining'
     const { drainTimeout } = this.#generation.config
-    const ended = this.#listeners.drain()
     const timeout = new AbortController()
+    const ended = this.#listeners.drain()
     const late = this.#clock.sleep(drainTimeout, timeout.signal).then(
       () => this.#log.warn({ inFlight: this.inFlight }, 'drain timed out: what is left is cut'),
       () => {}
     )
+    // Upgraded connections end by being told to, and last: when nothing else is left, or just before time is up.
+    const beginning = this.#clock.now()
+    const farewell = this.#clock.setInterval(() => {
+      if (!this.#listeners.quiet && this.#clock.now() - beginning < drainTimeout - FAREWELL) return
+      this.#listeners.goAway()
+    }, LOOK_AROUND)
+    if (this.#listeners.quiet) this.#listeners.goAway()
     await Promise.race([ended, late])
+    farewell.cancel()
     timeout.abort()
     await this.close()
   }
@@ -239,6 +263,7 @@ class ProxyServer implements Proxy {
     await this.#generation?.retire()
     await Promise.all(this.#retiring)
     this.#store.destroy()
+    this.#credentials.close()
     await this.#workers.close(WORKER_GRACE)
     await this.#admin?.close()
     this.addresses.clear()

@@ -1,13 +1,23 @@
-import type { EndpointConfig, ServiceConfig } from '../config/types.js'
+import type { EndpointConfig, Protocol, ServiceConfig } from '../config/types.js'
 import type { GaugeCell, MetricFamily } from '../hooks/plugin.js'
 import type { MetricsRegistry } from '../metrics/registry.js'
+import type { CredentialStore } from '../tls/credential-store.js'
+import { LiveUpstreamTls } from '../tls/upstream.js'
+import type { Connection, UpstreamOptions } from './connection.js'
 import { EndpointState } from './endpoint.js'
-import { type Connection, Upstream, type UpstreamOptions } from './upstream.js'
 
 interface Kept {
   readonly endpoint: EndpointState
+  readonly tls: LiveUpstreamTls | undefined
   /** Services, of the running configuration and of those that retire, that hold it. */
   holders: number
+}
+
+export interface EndpointStoreOptions {
+  /** How an endpoint's connections are made. */
+  readonly connect: (options: UpstreamOptions) => Connection
+  /** Where certificates are kept; without it no way goes through TLS. */
+  readonly credentials?: CredentialStore
 }
 
 /**
@@ -19,16 +29,14 @@ export class EndpointStore {
   version = 0
   readonly #kept = new Map<string, Kept>()
   readonly #metrics: MetricsRegistry
+  readonly #credentials: CredentialStore | undefined
   readonly #healthy: MetricFamily<GaugeCell>
 
   readonly #connect: (options: UpstreamOptions) => Connection
 
-  /** @param connect how an endpoint's connections are made; a harness without sockets has its own */
-  constructor(
-    metrics: MetricsRegistry,
-    connect: (options: UpstreamOptions) => Connection = (options) => new Upstream(options)
-  ) {
+  constructor(metrics: MetricsRegistry, { connect, credentials }: EndpointStoreOptions) {
     this.#metrics = metrics
+    this.#credentials = credentials
     this.#connect = connect
     this.#healthy = metrics.gauge({
       name: 'outrigger_endpoint_healthy',
@@ -38,16 +46,24 @@ export class EndpointStore {
     })
   }
 
-  /** The endpoint as it stands; one that is new has no weight, zone or tags until it is described. */
+  /**
+   * The endpoint as it stands; one that is new has no weight, zone or tags until it is described.
+   *
+   * @throws Error that names the file, when a certificate cannot be used
+   */
   acquire(service: ServiceConfig, config: EndpointConfig): EndpointState {
     const key = identity(service, config.url)
     let kept = this.#kept.get(key)
     if (kept === undefined) {
-      const upstream = this.#connect({ ...service, url: config.url })
+      const tls =
+        this.#credentials !== undefined && usesTls(service.protocol, config.url)
+          ? new LiveUpstreamTls(service.tls, this.#credentials)
+          : undefined
+      const upstream = this.#connect({ ...service, url: config.url, tls })
       const endpoint = new EndpointState(service.name, config.url, upstream)
       endpoint.gauge = this.#healthy.labels(service.name, config.url)
       endpoint.gauge.set(1)
-      this.#kept.set(key, (kept = { endpoint, holders: 0 }))
+      this.#kept.set(key, (kept = { endpoint, tls, holders: 0 }))
     }
     kept.holders++
     return kept.endpoint
@@ -60,6 +76,7 @@ export class EndpointStore {
     this.#kept.delete(key)
     this.#forget(endpoint)
     endpoint.upstream.close()
+    kept.tls?.release()
   }
 
   /** Its series go with it, unless it only came to be connected to in another way. */
@@ -71,9 +88,16 @@ export class EndpointStore {
 
   /** Cuts every connection. */
   destroy(): void {
-    for (const { endpoint } of this.#kept.values()) endpoint.upstream.destroy()
+    for (const { endpoint, tls } of this.#kept.values()) {
+      endpoint.upstream.destroy()
+      tls?.release()
+    }
     this.#kept.clear()
   }
+}
+
+function usesTls(protocol: Protocol, url: string): boolean {
+  return protocol === 'https' || protocol === 'h2' || (protocol === 'auto' && url.startsWith('https:'))
 }
 
 /** All that decides how connections are made: where one of these differs, it is another endpoint. */

@@ -1,7 +1,7 @@
 import type { EndpointConfig } from '../config/types.js'
 import type { GaugeCell } from '../hooks/plugin.js'
 import type { Endpoint } from '../hooks/types.js'
-import type { Connection } from './upstream.js'
+import type { Connection } from './connection.js'
 
 /** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */
 export class EndpointState implements Endpoint {

@@ -2,10 +2,11 @@
 // parses them into an object, which loses casing and order and costs more than all the rest of a small request.
 
 import { isIP } from 'node:net'
-import type { Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { ServiceTls } from '../config/types.js'
 import { ProxyError } from '../errors.js'
+import type { UpstreamTls } from '../tls/upstream.js'
+import type { Call, Connection, UpstreamListener, UpstreamOptions, UpstreamRequest } from './connection.js'
 
 class UpstreamCall implements Call {
   readonly listener: UpstreamListener
@@ -47,11 +48,22 @@ class UpstreamCall implements Call {
       return true
     }
     this.#responded = true
-    return this.listener.responded(status, decode(headers), statusText)
+    return this.listener.responded(status, decode(headers), statusText, false)
   }
 
   onData(chunk: Buffer): boolean {
     return this.#cancelled || this.listener.data(chunk)
+  }
+
+  onUpgrade(_status: number, headers: Buffer[], socket: Duplex): void {
+    if (this.#cancelled) {
+      socket.destroy()
+      return
+    }
+    this.#responded = true
+    this.listener.upgraded(decode(headers), socket)
+    // From here on the socket is the listener's: undici knows it no more.
+    this.#cancelled = true
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
@@ -77,20 +89,13 @@ export class Upstream implements Connection {
   readonly #serverName: string | null
   #closing = false
 
-  constructor({
-    url,
-    protocol,
-    tls,
-    connectTimeout,
-    keepAlive,
-    idleTimeout,
-    maxConnections
-  }: UpstreamOptions) {
+  constructor({ url, tls, connectTimeout, keepAlive, idleTimeout, maxConnections }: UpstreamOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
-    const origin = socketPath === undefined ? url : `${protocol}://localhost`
+    const scheme = tls === undefined ? 'http' : 'https'
+    const origin = socketPath === undefined ? url : `${scheme}://localhost`
     // Without it undici takes the name from the request's Host, which is the client's word.
     this.#serverName =
-      protocol === 'https' ? (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, '')) : null
+      tls === undefined ? null : (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, ''))
     this.#pool = new Pool(origin, {
       connections: maxConnections,
       pipelining: 1,
@@ -101,11 +106,10 @@ export class Upstream implements Connection {
       keepAliveMaxTimeout: Math.max(keepAlive, 60_000),
       keepAliveTimeoutThreshold: 1_000,
       maxHeaderSize: 64 * 1024,
-      connect: tellingConnector({
-        timeout: connectTimeout,
-        ...(socketPath === undefined ? {} : { socketPath }),
-        ...(protocol === 'https' ? tlsOptions(tls) : {})
-      })
+      connect: tellingConnector(
+        { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) },
+        tls
+      )
     } as Pool.Options)
   }
 
@@ -117,6 +121,8 @@ export class Upstream implements Connection {
       headers: request.headers,
       body: request.body
     }
+    if (request.acceptsTrailers) options.headers = [...request.headers, 'te', 'trailers']
+    if (request.upgrade !== undefined) options.upgrade = request.upgrade
     if (this.#serverName !== null) options.servername = this.#serverName
     this.#pool.dispatch(options, call as unknown as Dispatcher.DispatchHandler)
     return call
@@ -135,9 +141,18 @@ export class Upstream implements Connection {
 }
 
 /** Connections whose errors tell, as undici's own do, whether anything was ever read: a plain ECONNRESET does not. */
-function tellingConnector(options: buildConnector.BuildOptions): buildConnector.connector {
-  const connect = buildConnector(options)
+function tellingConnector(
+  options: buildConnector.BuildOptions,
+  tls: UpstreamTls | undefined
+): buildConnector.connector {
+  let connect = buildConnector({ ...options, ...(tls && tlsOptions(tls)) })
+  let version = tls?.version
   return (target, callback) => {
+    if (tls !== undefined && tls.version !== version) {
+      // Its files have changed, and with them whom to believe: what it remembers of sessions goes too.
+      version = tls.version
+      connect = buildConnector({ ...options, ...tlsOptions(tls) })
+    }
     // An address is no server name (RFC 6066); the certificate is then checked against the address itself.
     const named = isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }
     connect(named, (...result) => {
@@ -150,13 +165,8 @@ function tellingConnector(options: buildConnector.BuildOptions): buildConnector.
   }
 }
 
-function tlsOptions(tls: ServiceTls): object {
-  return {
-    rejectUnauthorized: !tls.insecure,
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key })
-  }
+function tlsOptions(tls: UpstreamTls): object {
+  return { rejectUnauthorized: !tls.insecure, secureContext: tls.context }
 }
 
 /** What `toString('latin1')` comes to, without asking each of a dozen times a response what 'latin1' means. */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { type ErrorCode, ProxyError } from '../errors.js'
 import { Fields } from '../exchange/fields.js'
 import type { HeaderList } from '../hooks/types.js'
-import type { Call, Connection, UpstreamListener, UpstreamRequest } from '../service/upstream.js'
+import type { Call, Connection, UpstreamListener, UpstreamRequest } from '../service/connection.js'
 
 /** What an endpoint gets. */
 export interface UpstreamSeen {
@@ -120,7 +120,7 @@ async function deliver(
   if (!isPlain && !has('content-type')) flat.push('content-type', 'application/json')
   if (!has('content-length')) flat.push('content-length', String(bytes.length))
   const resumed = call.paused()
-  if (!listener.responded(answer.status ?? 200, flat, '')) await resumed
+  if (!listener.responded(answer.status ?? 200, flat, '', false)) await resumed
   if (call.cancelled) return
   if (bytes.length > 0 && !bodiless) {
     const drained = call.paused()

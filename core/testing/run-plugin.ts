@@ -3,6 +3,7 @@ import { configSchemaOf } from '../config/strict.js'
 import type { Config, PluginUse, ServiceConfig } from '../config/types.js'
 import type { ErrorCode } from '../errors.js'
 import { Fields } from '../exchange/fields.js'
+import { Http1Downstream } from '../exchange/http1.js'
 import type { Lifecycle } from '../exchange/lifecycle.js'
 import { Deadlines } from '../hooks/deadlines.js'
 import {
@@ -19,9 +20,10 @@ import { accept } from '../server/accept.js'
 import { EndpointStore } from '../service/endpoint-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { CapturedLog, type LogLine } from './captured-log.js'
+import { TEST_LISTENER, testEntry } from './entry.js'
 import { FakeUpstreams, type UpstreamHandler, type UpstreamSeen } from './fake-upstream.js'
 import { passTime } from './pass-time.js'
-import { FakeOutgoing, fakeIncoming, type SentRequest } from './sockets.js'
+import { FakeOutgoing, FakePeer, fakeIncoming, type SentRequest } from './sockets.js'
 import { VirtualClock } from './virtual-clock.js'
 
 export interface RunOptions {
@@ -145,7 +147,7 @@ class Run implements PluginRun {
     this.#upstreams = new FakeUpstreams(options.upstream ?? (() => ({ body: 'ok' })))
     this.#autoAdvance = options.autoAdvance ?? true
     this.#workers = new WorkerPool({ threads: 1, maxQueue: 64, maxHeap: 256 * 1024 * 1024, modules: {} })
-    const store = new EndpointStore(this.#metrics, ({ url }) => this.#upstreams.connect(url))
+    const store = new EndpointStore(this.#metrics, { connect: ({ url }) => this.#upstreams.connect(url) })
     const parts = {
       clock: this.clock,
       deadlines: this.#deadlines,
@@ -178,7 +180,6 @@ class Run implements PluginRun {
     const incoming = fakeIncoming(sent)
     const outgoing = new FakeOutgoing(incoming.method as string)
     const shared = { clock: this.clock, deadlines: this.#deadlines, log: this.#log }
-    const entry = { name: 'test', scheme: 'http' as const, bodyTimeout: 60_000, draining: false }
     let ended = false
     const end = new Promise<void>((resolve) => {
       outgoing.once('close', () => {
@@ -189,10 +190,8 @@ class Run implements PluginRun {
     const exchange: Lifecycle = accept(
       generation,
       shared,
-      entry,
-      incoming,
-      outgoing.asResponse(),
-      sent.url ?? '/'
+      testEntry(),
+      new Http1Downstream(new FakePeer(sent.client), incoming, outgoing.asResponse(), sent.url ?? '/')
     )
     if (this.#autoAdvance) {
       await passTime(this.clock, {
@@ -267,7 +266,7 @@ function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse):
   return {
     file: undefined,
     directory: process.cwd(),
-    listeners: new Map([['test', LISTENER]]),
+    listeners: new Map([[TEST_LISTENER.name, TEST_LISTENER]]),
     admin: undefined,
     plugins: [recorder, ...at('top')],
     services: new Map([[service.name, service]]),
@@ -289,16 +288,6 @@ function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse):
     masked: {},
     watched: []
   }
-}
-
-const LISTENER = {
-  name: 'test',
-  address: { kind: 'tcp' as const, host: '127.0.0.1', port: 0 },
-  tls: undefined,
-  headersTimeout: 10_000,
-  bodyTimeout: 60_000,
-  idleTimeout: 60_000,
-  maxHeaderSize: 61_440
 }
 
 function defaultPlace({ places }: Plugin): Place {

@@ -1,6 +1,9 @@
 // Requests and responses without sockets: as much of node:http as an exchange touches.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { Readable, Writable } from 'node:stream'
+import { Peer } from '../exchange/peer.js'
+import type { ClientCertificate } from '../hooks/types.js'
 
 export interface SentRequest {
   method?: string
@@ -9,6 +12,28 @@ export interface SentRequest {
   headers?: Record<string, string | string[]>
   /** An object is sent as JSON; a list of pieces arrives as pieces, chunked. */
   body?: string | Uint8Array | object | Uint8Array[]
+  /** Who asks. Default 127.0.0.1, without a certificate. */
+  client?: { address?: string; certificate?: Partial<ClientCertificate> }
+}
+
+/** The far end of no connection. */
+export class FakePeer extends Peer {
+  readonly #shown: ClientCertificate | undefined
+
+  constructor({ address = '127.0.0.1', certificate }: NonNullable<SentRequest['client']> = {}) {
+    super(new Socket(), false, { address, port: 40_000 })
+    this.#shown = certificate && {
+      subject: '',
+      uris: [],
+      dnsNames: [],
+      fingerprint: '0'.repeat(64),
+      ...certificate
+    }
+  }
+
+  override get certificate(): ClientCertificate | undefined {
+    return this.#shown
+  }
 }
 
 export function fakeIncoming(sent: SentRequest): IncomingMessage {

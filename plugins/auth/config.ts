@@ -1,7 +1,8 @@
 import { z } from '../../core/index.js'
+import { headerName } from './header-name.js'
+import { jwt } from './jwt-config.js'
+import { mtls } from './mtls-config.js'
 
-/** RFC 9110 token. */
-const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** It stands in log lines and is handed to other plugins. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const DIGEST = /^sha256:[0-9a-f]{64}$/i
@@ -25,10 +26,7 @@ const apiKeys = z
         'expected a name of 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit'
     }),
     digest,
-    {
-      error: ({ input }) =>
-        `${input === undefined ? 'missing: ' : ''}expected a name and a digest for each key`
-    }
+    { error: 'expected a name and a digest for each key' }
   )
   .superRefine((keys, context) => {
     const names = new Map<string, string>()
@@ -47,12 +45,45 @@ const apiKeys = z
   })
   .meta({ secret: true })
 
-export const config = z.strictObject({
-  apiKeys: apiKeys.describe(`Who may call, by name: sha256:<hex of the key>, as \`${MAKE}\` prints it.`),
-  header: z
-    .string()
-    .regex(HEADER, { error: ({ input }) => `expected a header name, not ${JSON.stringify(input)}` })
-    .transform((name) => name.toLowerCase())
-    .default('x-api-key')
-    .describe('The request header that carries the key. It is not passed on. Default x-api-key.')
-})
+export const config = z
+  .strictObject({
+    apiKeys: apiKeys
+      .describe(`Who may call, by name: sha256:<hex of the key>, as \`${MAKE}\` prints it.`)
+      .optional(),
+    header: headerName
+      .default('x-api-key')
+      .describe('The request header that carries the API key. It is not passed on. Default x-api-key.'),
+    jwt: jwt.describe('JSON Web Tokens of one issuer.').optional(),
+    mtls: mtls
+      .describe('Client certificates, which the listener has verified (`tls: { ca, clientAuth }`).')
+      .optional(),
+    require: z
+      .enum(['any', 'all'])
+      .default('any')
+      .describe(
+        'Of apiKeys, jwt and mtls where several are given. any: the first that the request has decides, in the order ' +
+          'jwt, apiKeys, mtls. all: each of them has to be there and right. Default any.'
+      )
+  })
+  .superRefine(({ apiKeys, jwt, mtls, header }, context) => {
+    if (apiKeys === undefined && jwt === undefined && mtls === undefined) {
+      context.addIssue({ code: 'custom', message: 'missing: expected apiKeys, jwt or mtls: who may call' })
+    }
+    const keyHeader = apiKeys === undefined ? undefined : header
+    if (jwt === undefined) return
+    if (jwt.header === keyHeader) {
+      context.addIssue({
+        code: 'custom',
+        path: ['jwt', 'header'],
+        message: `the API key is in ${header} already: a header holds one or the other`
+      })
+    }
+    for (const name of Object.keys(jwt.claimHeaders)) {
+      if (name !== keyHeader && name !== jwt.header) continue
+      context.addIssue({
+        code: 'custom',
+        path: ['jwt', 'claimHeaders', name],
+        message: `${name} is where the credential comes in`
+      })
+    }
+  })

@@ -1,37 +1,58 @@
-import { definePlugin, key, ProxyError } from '../../core/index.js'
-import { keyRing } from './api-keys.js'
+import { definePlugin, type Exchange, key, type PluginHooks } from '../../core/index.js'
+import { apiKeyWay } from './api-key.js'
 import { config } from './config.js'
+import { mtlsWay } from './mtls.js'
+import { allOf, anyOf, type Claims, type PromptWay, type Verdict, type Way } from './way.js'
 
 const identity = key<string>('identity')
+const claims = key<Claims>('claims')
 
 export default definePlugin({
   name: 'auth',
-  version: '0.1.0',
-  description: 'lets through who holds a key, and says who it is',
+  version: '0.2.0',
+  description: 'lets through who holds a key, a token or a certificate, and says who it is',
   config,
   places: ['top', 'route'],
-  provides: [identity],
-  setup({ config: { apiKeys, header } }) {
-    const owner = keyRing(apiKeys)
-    // RFC 9110 section 15.5.2 wants a challenge with a 401. No scheme is registered for keys; this one is in wide use.
-    const challenge = { 'www-authenticate': `ApiKey header="${header}"` }
-
-    return {
-      request(exchange) {
-        const { headers } = exchange.request
-        const key = headers.get(header)
-        // Before the verdict, so that a log line of a refused request does not hold it either.
-        headers.delete(header)
-        if (key === undefined || key === '') {
-          throw new ProxyError('UNAUTHENTICATED', `a key is needed in the header ${header}`, {
-            headers: challenge
-          })
-        }
-        const name = owner(key)
-        if (name === undefined)
-          throw new ProxyError('FORBIDDEN', `the key in the header ${header} is not known`)
-        exchange.set(identity, name)
-      }
-    }
+  provides: [identity, claims],
+  setup({ config, clock, log, directory, onClose }) {
+    const { apiKeys, header, jwt, mtls } = config
+    const prompt: PromptWay[] = []
+    if (apiKeys !== undefined) prompt.push(apiKeyWay(apiKeys, header))
+    if (mtls !== undefined) prompt.push(mtlsWay(mtls))
+    if (jwt === undefined) return hooksOf(undefined, prompt, config.require, [])
+    return (async () => {
+      // Only who uses tokens pays for loading what they need.
+      const { jwtWay } = await import('./jwt.js')
+      const tokens = await jwtWay(jwt, { clock, log, directory, onClose })
+      return hooksOf(tokens, prompt, config.require, Object.keys(jwt.claimHeaders))
+    })()
   }
 })
+
+/** @param ours headers that only a token's claims may be in */
+function hooksOf(
+  tokens: Way | undefined,
+  prompt: readonly PromptWay[],
+  require: 'any' | 'all',
+  ours: readonly string[]
+): PluginHooks {
+  // What says most of who it is comes first, and in `all` last: it also costs most.
+  const ways = tokens === undefined ? prompt : [tokens, ...prompt]
+  const [first, ...others] = ways as [Way, ...PromptWay[]]
+  const decide = require === 'all' && others.length > 0 ? allOf(others.reverse(), first) : anyOf(ways)
+  return {
+    request(exchange) {
+      for (const name of ours) exchange.request.headers.delete(name)
+      const verdict = decide(exchange)
+      if (verdict instanceof Promise) return verdict.then((found) => admit(found, exchange))
+      admit(verdict, exchange)
+    }
+  }
+}
+
+function admit(verdict: Verdict, exchange: Exchange): void {
+  exchange.set(identity, verdict.identity)
+  if (verdict.claims !== undefined) exchange.set(claims, verdict.claims)
+  if (verdict.headers === undefined) return
+  for (const [name, value] of verdict.headers) exchange.request.headers.set(name, value)
+}

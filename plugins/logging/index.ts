@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { definePlugin, size, z } from '../../core/index.js'
+import { definePlugin, type Result, size, z } from '../../core/index.js'
 import { AccessLog } from './access-log.js'
 import { DEFAULT_FIELDS, FIELD_NAMES, HEADER_FIELD, isSecretHeader, select } from './fields.js'
 
@@ -31,7 +31,9 @@ export default definePlugin({
       .min(0)
       .max(1)
       .default(1)
-      .describe('the part of exchanges that is logged; those that end with 500 or above all are'),
+      .describe(
+        'the part of exchanges that is logged; those that end with 500 or above, or with such a gRPC status, all are'
+      ),
     fields: z
       .array(field)
       .min(1)
@@ -61,12 +63,20 @@ export default definePlugin({
     onClose(() => accessLog.close())
     return {
       finish(result, exchange) {
-        if (sample < 1 && result.status < 500 && Math.random() >= sample) return
+        if (sample < 1 && !failed(result) && Math.random() >= sample) return
         accessLog.write(result, exchange, clock.wallTime())
       }
     }
   }
 })
+
+/** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: those that google.rpc.Code maps to a 5xx. */
+const SERVER_FAULTS: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
+
+/** A gRPC call that failed has HTTP's 200 all the same. */
+function failed({ status, grpcStatus }: Result): boolean {
+  return status >= 500 || (grpcStatus !== undefined && (grpcStatus > 16 || SERVER_FAULTS.has(grpcStatus)))
+}
 
 /**
  * @returns `stdout` or an absolute path

@@ -8,6 +8,7 @@ import type {
   RouteInfo
 } from '../../core/index.js'
 import type { Families } from './families.js'
+import { statusName } from './grpc.js'
 import { type Outcome, outcomeOf } from './outcome.js'
 
 /** RFC 9110 and PATCH. Every other word is a client's invention, and each would be a series. */
@@ -32,6 +33,8 @@ export class RouteCells {
   #inFlight: GaugeCell | undefined
   #duration: HistogramCell | undefined
   readonly #requests = new Map<string, Map<number, CounterCell>>()
+  /** By the name of the status. */
+  readonly #calls = new Map<string, CounterCell>()
   readonly #retries = new Map<string, CounterCell>()
 
   constructor(families: Families, route: RouteInfo) {
@@ -55,8 +58,19 @@ export class RouteCells {
       byStatus.set(result.status, cell)
     }
     cell.inc()
+    if (result.grpcStatus !== undefined) this.#called(result.grpcStatus)
     this.#duration ??= this.#families.requestDuration.labels(this.#route, this.#service)
     this.#duration.observe(result.duration / 1000)
+  }
+
+  #called(grpcStatus: number): void {
+    const name = statusName(grpcStatus)
+    let cell = this.#calls.get(name)
+    if (cell === undefined) {
+      cell = this.#families.grpcRequests.labels(this.#route, this.#service, name)
+      this.#calls.set(name, cell)
+    }
+    cell.inc()
   }
 
   retried(reason: string): void {

@@ -2,6 +2,7 @@ import type { CounterCell, GaugeCell, HistogramCell, MetricFamily, Metrics } fro
 
 export interface Families {
   readonly requests: MetricFamily<CounterCell>
+  readonly grpcRequests: MetricFamily<CounterCell>
   readonly requestDuration: MetricFamily<HistogramCell>
   readonly inFlight: MetricFamily<GaugeCell>
   readonly attempts: MetricFamily<CounterCell>
@@ -21,6 +22,12 @@ export function declare(
       name: 'outrigger_requests_total',
       help: 'Exchanges that ended, by what the client got (499: it left first).',
       labels: ['route', 'service', 'method', 'code'],
+      maxSeries
+    }),
+    grpcRequests: metrics.counter({
+      name: 'outrigger_grpc_requests_total',
+      help: 'gRPC calls that ended, by their status.',
+      labels: ['route', 'service', 'code'],
       maxSeries
     }),
     requestDuration: metrics.histogram({

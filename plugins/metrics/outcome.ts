@@ -1,4 +1,5 @@
 import type { Attempt, ErrorCode } from '../../core/index.js'
+import { outcomeOfStatus } from './grpc.js'
 
 /** How an attempt can end, in the words of `retry`'s `on` where it has one: the whole vocabulary of the label. */
 export const OUTCOMES = [
@@ -32,10 +33,12 @@ const ERRORS: Partial<Record<ErrorCode, Outcome>> = {
   CLIENT_CLOSED: 'cancelled'
 }
 
-export function outcomeOf({ end, error, status }: Attempt): Outcome {
+export function outcomeOf({ end, error, status, grpcStatus }: Attempt): Outcome {
   // A body that broke off is a failure whatever its status promised.
   if (end === 'broken') return 'broken'
   if (error !== undefined) return ERRORS[error.code] ?? 'error'
   if (end === 'cancelled') return 'cancelled'
+  // A call that failed has HTTP's 200 all the same.
+  if (grpcStatus !== undefined) return outcomeOfStatus(grpcStatus)
   return (status === undefined ? undefined : CLASSES[Math.floor(status / 100)]) ?? 'error'
 }

@@ -1,8 +1,18 @@
 import type { Attempt, ErrorCode } from '../../core/index.js'
 import type { RetryConfig } from './config.js'
+import { GRPC_CONDITIONS, type GrpcCondition } from './grpc.js'
 
 /** What `outrigger_retries_total{reason}` says of this plugin's retries; there are no others. */
-type Reason = 'connect-failure' | 'reset' | 'timeout' | 'retriable-4xx' | '2xx' | '3xx' | '4xx' | '5xx'
+type Reason =
+  | 'connect-failure'
+  | 'reset'
+  | 'timeout'
+  | 'retriable-4xx'
+  | '2xx'
+  | '3xx'
+  | '4xx'
+  | '5xx'
+  | GrpcCondition
 
 type Condition = RetryConfig['on'][number]
 
@@ -18,6 +28,9 @@ const codesOf: Readonly<Partial<Record<Condition, readonly ErrorCode[]>>> = {
   '5xx': [...CONNECT, ...RESET, ...TIMEOUT]
 }
 
+/** Of gRPC calls, whose clients are told UNAVAILABLE of these: a service that is down says so by not being there. */
+const GONE: readonly ErrorCode[] = [...CONNECT, 'UPSTREAM_RESET']
+
 const reasonOf: Readonly<Partial<Record<ErrorCode, Reason>>> = {
   CONNECT_FAILED: 'connect-failure',
   CONNECT_TIMEOUT: 'connect-failure',
@@ -31,21 +44,42 @@ const RETRIABLE_4XX = 409
 
 const classes: readonly (Reason | undefined)[] = [undefined, undefined, '2xx', '3xx', '4xx', '5xx']
 
-/**
- * What `on` means, worked out once: the returned function gives the reason to try an attempt again, or undefined.
- * NO_ENDPOINT, OVERLOADED, DEADLINE_EXCEEDED and whatever a plugin refused are in no condition.
- */
-export function causes(on: readonly Condition[]): (attempt: Attempt) => Reason | undefined {
+/** Why an attempt is tried again; undefined where it is not. */
+export interface Causes {
+  /**
+   * By its error or its HTTP status. NO_ENDPOINT, OVERLOADED, DEADLINE_EXCEEDED and whatever a plugin refused are in no
+   * condition.
+   *
+   * @param grpc whether it is a gRPC call's
+   */
+  of(attempt: Attempt, grpc: boolean): Reason | undefined
+  /** By the gRPC status that the upstream gave, where `on` names it. */
+  ofStatus(grpcStatus: number): GrpcCondition | undefined
+}
+
+/** What `on` means, worked out once. */
+export function causes(on: readonly Condition[]): Causes {
   const codes = new Map<ErrorCode, Reason>()
   const statuses: (Reason | undefined)[] = new Array(600).fill(undefined)
+  const calls: (GrpcCondition | undefined)[] = new Array(17).fill(undefined)
   for (const condition of on) {
     for (const code of codesOf[condition] ?? []) codes.set(code, reasonOf[code] as Reason)
     if (condition === '5xx') statuses.fill('5xx', 500)
     else if (condition === 'retriable-4xx') statuses[RETRIABLE_4XX] = 'retriable-4xx'
     else if (typeof condition === 'number') statuses[condition] ??= classes[Math.floor(condition / 100)]
+    else if (isGrpcCondition(condition)) calls[GRPC_CONDITIONS[condition]] = condition
   }
-  return ({ error, status }) => {
-    if (error !== undefined) return codes.get(error.code)
-    return status === undefined ? undefined : statuses[status]
+  const callCodes = new Map(codes)
+  if (on.includes('unavailable')) for (const code of GONE) callCodes.set(code, reasonOf[code] as Reason)
+  return {
+    of({ error, status }, grpc) {
+      if (error !== undefined) return (grpc ? callCodes : codes).get(error.code)
+      return status === undefined ? undefined : statuses[status]
+    },
+    ofStatus: (grpcStatus) => calls[grpcStatus]
   }
+}
+
+function isGrpcCondition(condition: string): condition is GrpcCondition {
+  return Object.hasOwn(GRPC_CONDITIONS, condition)
 }

@@ -1,11 +1,14 @@
 import { duration, z } from '../../core/index.js'
+import { GRPC_NAMES } from './grpc.js'
 
 /** Attempt timeout in ms where `on` names `timeout` and none is given: without one there would be nothing to repeat. */
 export const DEFAULT_ATTEMPT_TIMEOUT = 2000
 
+const WORDS = ['connect-failure', 'reset', 'timeout', '5xx', 'retriable-4xx'] as const
+
 const condition = z.union(
   [
-    z.enum(['connect-failure', 'reset', 'timeout', '5xx', 'retriable-4xx']),
+    z.enum([...WORDS, ...GRPC_NAMES]),
     z.number().int().min(200).max(599),
     z
       .string()
@@ -14,7 +17,7 @@ const condition = z.union(
   ],
   {
     error: ({ input }) =>
-      'expected connect-failure, reset, timeout, 5xx, retriable-4xx or a status from 200 to 599, ' +
+      `expected ${WORDS.join(', ')}, a status from 200 to 599 or a gRPC status (${GRPC_NAMES.join(', ')}), ` +
       `not ${JSON.stringify(input)}`
   }
 )
@@ -65,7 +68,7 @@ export const config = z.strictObject({
     .min(1)
     .default(['connect-failure', 'reset'])
     .describe(
-      'What is tried again: connect-failure, reset, timeout, 5xx, retriable-4xx, or an upstream status such as 503.'
+      'What is tried again: connect-failure, reset, timeout, 5xx, retriable-4xx, an upstream status such as 503, or of gRPC calls a status such as unavailable or resource-exhausted.'
     ),
   attemptTimeout: duration()
     .optional()
@@ -76,7 +79,7 @@ export const config = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Try POST, PATCH and the like again too, even when the upstream may have done the work. Default false.'
+      'Try POST, PATCH and the like again too, even when the upstream may have done the work. Not needed for a gRPC status that `on` names. Default false.'
     ),
   backoff: backoff.prefault({}).describe('The wait before a retry.'),
   budget: budget

@@ -36,10 +36,13 @@ export function createRetry(options: RetryPluginOptions = {}) {
       const repeatable = ({ request }: Exchange) => nonIdempotent || IDEMPOTENT.has(request.method)
 
       const reason = (attempt: Attempt, exchange: Exchange) => {
-        const found = cause(attempt)
+        const { grpcStatus } = attempt
+        const named = grpcStatus === undefined ? undefined : cause.ofStatus(grpcStatus)
+        const found = named ?? cause.of(attempt, exchange.grpc)
         if (found === undefined || attempt.number >= attempts || exchange.signal.aborted) return undefined
-        // What never left cannot have been done: it may go out again whatever the method.
-        return repeatable(exchange) || !attempt.sent ? found : undefined
+        // Every gRPC call is a POST: who names a status means them. What never left cannot have been done: it may go out
+        // again whatever the method.
+        return named !== undefined || repeatable(exchange) || !attempt.sent ? found : undefined
       }
 
       const decide = (granted: boolean, why: string, attempt: Attempt, exchange: Exchange) => {

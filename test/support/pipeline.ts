@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import type { Config, PluginUse, RouteConfig, ServiceConfig } from '../../core/config/types.js'
 import { Fields } from '../../core/exchange/fields.js'
+import { Http1Downstream } from '../../core/exchange/http1.js'
 import type { Lifecycle } from '../../core/exchange/lifecycle.js'
 import { Deadlines } from '../../core/hooks/deadlines.js'
 import type { Plugin } from '../../core/hooks/plugin.js'
@@ -12,8 +13,9 @@ import { Generation } from '../../core/pipeline/generation.js'
 import { accept } from '../../core/server/accept.js'
 import { EndpointStore } from '../../core/service/endpoint-store.js'
 import { CapturedLog } from '../../core/testing/captured-log.js'
+import { TEST_LISTENER, testEntry } from '../../core/testing/entry.js'
 import { FakeUpstreams, type UpstreamHandler } from '../../core/testing/fake-upstream.js'
-import { FakeOutgoing, fakeIncoming, type SentRequest } from '../../core/testing/sockets.js'
+import { FakeOutgoing, FakePeer, fakeIncoming, type SentRequest } from '../../core/testing/sockets.js'
 import { settle, VirtualClock } from '../../core/testing/virtual-clock.js'
 import { WorkerPool } from '../../core/workers/pool.js'
 
@@ -99,20 +101,7 @@ export function configOf(setup: PipelineSetup): Config {
   return {
     file: undefined,
     directory: process.cwd(),
-    listeners: new Map([
-      [
-        'test',
-        {
-          name: 'test',
-          address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-          tls: undefined,
-          headersTimeout: 10_000,
-          bodyTimeout: 60_000,
-          idleTimeout: 60_000,
-          maxHeaderSize: 61_440
-        }
-      ]
-    ]),
+    listeners: new Map([[TEST_LISTENER.name, TEST_LISTENER]]),
     admin: undefined,
     plugins: (setup.top ?? []).map(use),
     services,
@@ -155,7 +144,7 @@ export class TestPipeline {
 
   private constructor(upstream: UpstreamHandler) {
     this.upstreams = new FakeUpstreams(upstream)
-    this.store = new EndpointStore(this.metrics, ({ url }) => this.upstreams.connect(url))
+    this.store = new EndpointStore(this.metrics, { connect: ({ url }) => this.upstreams.connect(url) })
   }
 
   /** Setups that sleep need `turn` to move the clock meanwhile. */
@@ -194,12 +183,17 @@ export class TestPipeline {
       source === undefined ? fakeIncoming(sent) : (Object.assign(source, headOf(sent)) as unknown as Incoming)
     const outgoing = new FakeOutgoing()
     const shared = { clock: this.clock, deadlines: this.deadlines, log: this.log }
-    const entry = { name: 'test', scheme: 'http' as const, bodyTimeout: 60_000, draining: false }
+    const downstream = new Http1Downstream(
+      new FakePeer(sent.client),
+      incoming,
+      outgoing.asResponse(),
+      sent.url ?? '/'
+    )
     let ended = false
     outgoing.once('close', () => {
       ended = true
     })
-    const exchange = accept(this.generation, shared, entry, incoming, outgoing.asResponse(), sent.url ?? '/')
+    const exchange = accept(this.generation, shared, testEntry(), downstream)
     const results = this.results
     return {
       exchange,

@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { ServiceConfig } from '../../../core/config/types.js'
 import { MetricsRegistry } from '../../../core/metrics/registry.js'
+import type { UpstreamOptions } from '../../../core/service/connection.js'
 import { EndpointStore } from '../../../core/service/endpoint-store.js'
 import { Service } from '../../../core/service/service.js'
 import { CapturedLog } from '../../../core/testing/captured-log.js'
@@ -11,12 +12,13 @@ function world() {
   const clock = new VirtualClock()
   const metrics = new MetricsRegistry()
   const open: string[] = []
-  const store = new EndpointStore(metrics, ({ url }) => {
+  const connect = ({ url }: UpstreamOptions) => {
     if (!/^(http|unix):/.test(url)) throw new TypeError(`not a URL: ${url}`)
     open.push(url)
     const close = () => void open.splice(open.indexOf(url), 1)
     return { send: () => ({}) as never, close, destroy: close }
-  })
+  }
+  const store = new EndpointStore(metrics, { connect })
   const log = new CapturedLog()
   const service = (over: Partial<ServiceConfig> & { urls?: (string | [string, number])[] } = {}) => {
     const { urls = ['http://a', 'http://b'], ...rest } = over

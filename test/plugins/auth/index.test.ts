@@ -141,8 +141,8 @@ t.test('another header', async (t) => {
 t.test('the configuration', async (t) => {
   const issues = (config: unknown) => auth.config?.safeParse(config).error?.issues ?? []
 
-  t.same(auth.config?.parse({ apiKeys }), { apiKeys, header: 'x-api-key' })
-  t.match(issues({}), [{ path: ['apiKeys'], message: /^missing: / }])
+  t.same(auth.config?.parse({ apiKeys }), { apiKeys, header: 'x-api-key', require: 'any' })
+  t.match(issues({}), [{ path: [], message: /^missing: expected apiKeys, jwt or mtls/ }])
   t.notMatch(issues({ apiKeys: 'hunter2' })[0]?.message, 'hunter2')
   t.match(issues({ apiKeys: {} }), [{ path: ['apiKeys'], message: 'expected at least one key' }])
   t.match(issues({ apiKeys, heder: 'x' }), [{ code: 'unrecognized_keys' }])
@@ -181,7 +181,7 @@ t.test('a hundred keys, each with its own name', async (t) => {
 
 t.test('what it says of itself', async (t) => {
   t.same(auth.places, ['top', 'route'])
-  t.same(auth.provides, [{ name: 'identity' }])
+  t.same(auth.provides, [{ name: 'identity' }, { name: 'claims' }])
   const schema = z.toJSONSchema(auth.config as z.ZodType, { io: 'input' })
   t.match(
     schema.properties?.apiKeys,

@@ -157,6 +157,29 @@ t.test('sample 0 logs failures alone', async (t) => {
   t.same(lines, ['{"status":503}'])
 })
 
+t.test('the status of a gRPC call, on calls alone', async (t) => {
+  const fields = ['status', 'code', 'grpcStatus', 'attempts']
+  const endings = [{ grpcStatus: 0 }, { grpcStatus: 14, status: 200 }, {}]
+  t.same(await linesOf(t, { fields }, endings), [
+    '{"status":200,"grpcStatus":0,"attempts":1}',
+    '{"status":200,"grpcStatus":14,"attempts":1}',
+    '{"status":200,"attempts":1}'
+  ])
+  const [line = ''] = await linesOf(t, {}, [{ grpcStatus: 5 }])
+  t.match(line, '"status":200,"grpcStatus":5,"duration":', 'by default too')
+  const [text = ''] = await linesOf(t, { format: 'text' }, [{ grpcStatus: 5 }])
+  t.match(text, / grpcStatus=5 /)
+})
+
+t.test('a gRPC call that failed for the service is logged whatever the sample', async (t) => {
+  const endings = Array.from({ length: 18 }, (_, grpcStatus) => ({ grpcStatus }))
+  const lines = await linesOf(t, { sample: 0, fields: ['grpcStatus'] }, endings)
+  t.same(
+    lines.map((line) => JSON.parse(line).grpcStatus),
+    [2, 4, 12, 13, 14, 15, 17]
+  )
+})
+
 t.test('the file is not for everybody to read', async (t) => {
   const directory = t.testdir({})
   const listing = new Listing({ destination: 'access.log' }, { directory })

@@ -77,6 +77,31 @@ t.test('an exchange is counted and timed by route, service, method and status', 
   })
 })
 
+t.test('a gRPC call is counted by its own status too', async (t) => {
+  const registry = new MetricsRegistry()
+  const { finish } = listing(registry)
+  for (const grpcStatus of [0, 0, 14, 5, 2, 17, 4_000]) {
+    finish({ ...result(200), grpcStatus }, begin({ method: 'POST' }))
+  }
+  finish({ ...result(499), grpcStatus: 1 }, begin({ method: 'POST', route: '-', service: null }))
+  finish(result(200), begin())
+  const found = Object.entries(await samples(registry))
+  t.same(
+    found.filter(([name]) => name.includes('grpc')),
+    [
+      ['outrigger_grpc_requests_total{route="orders",service="orders",code="OK"}', 2],
+      ['outrigger_grpc_requests_total{route="orders",service="orders",code="UNAVAILABLE"}', 1],
+      ['outrigger_grpc_requests_total{route="orders",service="orders",code="NOT_FOUND"}', 1],
+      ['outrigger_grpc_requests_total{route="orders",service="orders",code="UNKNOWN"}', 3],
+      ['outrigger_grpc_requests_total{route="-",service="-",code="CANCELLED"}', 1]
+    ]
+  )
+  t.match(Object.fromEntries(found), {
+    'outrigger_requests_total{route="orders",service="orders",method="POST",code="200"}': 7,
+    'outrigger_requests_total{route="-",service="-",method="POST",code="499"}': 1
+  })
+})
+
 t.test('an exchange is in flight from its request to its finish', async (t) => {
   const registry = new MetricsRegistry()
   const { request, finish } = listing(registry)
@@ -134,6 +159,16 @@ t.test('how an attempt ended is one word of a fixed list', async (t) => {
     [{ status: 404 }, '4xx'],
     [{ status: 503, end: 'discarded' }, '5xx'],
     [{ status: 700 }, 'error'],
+    ...Object.entries({
+      '2xx': [0],
+      '4xx': [1, 3, 5, 6, 7, 8, 9, 10, 11, 16],
+      '5xx': [2, 4, 12, 13, 14, 15, 17, 500]
+    }).flatMap(([outcome, statuses]) =>
+      statuses.map((grpcStatus): [Partial<Attempt>, string] => [{ status: 200, grpcStatus }, outcome])
+    ),
+    [{ status: 200, grpcStatus: 0, end: 'broken' }, 'broken'],
+    [{ status: 200, grpcStatus: 14, end: 'discarded' }, '5xx'],
+    [{ status: 200, grpcStatus: 1, end: 'cancelled' }, 'cancelled'],
     [{ status: 200, end: 'broken', error: new ProxyError('UPSTREAM_RESET', 'x') }, 'broken'],
     [{ status: 200, end: 'cancelled' }, 'cancelled'],
     [{ status: undefined, end: 'cancelled' }, 'cancelled'],

@@ -156,6 +156,75 @@ t.test('what each condition repeats, and the reason that it gives', async (t) =>
   }
 })
 
+t.test('gRPC statuses', async (t) => {
+  const reasonOf = (
+    on: (string | number)[],
+    one: Attempt,
+    fields: { method?: string; grpc?: boolean } = {}
+  ) => {
+    const { method = 'POST', grpc = true } = fields
+    const result = retry({ on }).outcome(one, Object.assign(exchange(method), { grpc }))
+    return Retry.is(result) ? result.reason : undefined
+  }
+  const ended = (grpcStatus: number | undefined) => answered(200, { grpcStatus })
+  const names: Record<string, number> = {
+    cancelled: 1,
+    unknown: 2,
+    'deadline-exceeded': 4,
+    'resource-exhausted': 8,
+    aborted: 10,
+    internal: 13,
+    unavailable: 14
+  }
+
+  t.test('each is the one it names, and the reason', async (t) => {
+    for (const [name, code] of Object.entries(names)) {
+      const repeated = Array.from({ length: 20 }, (_, status) => reasonOf([name], ended(status)))
+      t.same(
+        repeated,
+        repeated.map((_, status) => (status === code ? name : undefined)),
+        name
+      )
+    }
+    t.equal(reasonOf(Object.keys(names), ended(8)), 'resource-exhausted')
+    t.equal(reasonOf(Object.keys(names), ended(99)), undefined)
+  })
+
+  t.test('those that say a call is wrong cannot be named', async (t) => {
+    for (const name of ['ok', 'invalid-argument', 'not-found', 'unimplemented', 'UNAVAILABLE', 'data-loss']) {
+      t.match(standard.config?.safeParse({ on: [name] }).error?.issues, [
+        { path: ['on', 0], message: /gRPC status \(cancelled, .*unavailable\), not/ }
+      ])
+    }
+  })
+
+  t.test('a status that is named is repeated though every call is a POST', async (t) => {
+    t.equal(reasonOf(['unavailable'], ended(14)), 'unavailable')
+    t.equal(reasonOf(['5xx'], answered(503, { grpcStatus: 14 })), undefined, 'but not by its HTTP status')
+    t.equal(reasonOf(['5xx', 'unavailable'], answered(503, { grpcStatus: 14 })), 'unavailable')
+    t.equal(reasonOf(['unavailable', 200], ended(0), { method: 'GET' }), '2xx')
+  })
+
+  t.test('a status that is only in the trailers is not known in time', async (t) => {
+    t.equal(reasonOf(Object.keys(names), ended(undefined)), undefined)
+  })
+
+  t.test('unavailable is also a service that is not there, as long as nothing was sent', async (t) => {
+    t.equal(reasonOf(['unavailable'], failed('CONNECT_FAILED')), 'connect-failure')
+    t.equal(reasonOf(['unavailable'], failed('CONNECT_TIMEOUT')), 'connect-failure')
+    t.equal(reasonOf(['unavailable'], failed('UPSTREAM_RESET', { sent: false })), 'reset')
+    t.equal(reasonOf(['unavailable'], failed('UPSTREAM_RESET')), undefined)
+    t.equal(reasonOf(['unavailable'], failed('RESPONSE_TIMEOUT')), undefined)
+    t.equal(reasonOf(['unavailable'], failed('BAD_UPSTREAM_RESPONSE', { sent: false })), undefined)
+    t.equal(reasonOf(['resource-exhausted'], failed('CONNECT_FAILED')), undefined)
+    t.equal(
+      reasonOf(['unavailable'], failed('CONNECT_FAILED'), { grpc: false, method: 'GET' }),
+      undefined,
+      'and of gRPC calls alone'
+    )
+  })
+})
+
 t.test('the number of attempts includes the first', async (t) => {
   const hooks = retry({ attempts: 3, budget: { ratio: 1 } })
   const one = exchange()

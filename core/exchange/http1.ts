@@ -1,0 +1,251 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ProxyError } from '../errors.js'
+import { isReasonPhrase } from '../hooks/field.js'
+import type { Downstream, DownstreamOwner } from './downstream.js'
+import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
+import type { Peer } from './peer.js'
+import { RequestHead, readField } from './request.js'
+
+/** Fields of a header block; more are 431. */
+const MAX_FIELDS = 100
+
+/** Bytes up to which copying a body costs less than a second write. */
+const ONE_WRITE = 8 * 1024
+
+/** A request over HTTP/1.0 or 1.1, as Node's server hands it over. */
+export class Http1Downstream implements Downstream {
+  readonly peer: Peer
+  readonly method: string
+  readonly multiplexed = false
+  readonly source: IncomingMessage
+  readonly #outgoing: ServerResponse
+  readonly #target: string
+  /** Node's server has given its socket away for an upgrade. */
+  readonly #upgrading: boolean
+
+  /** @param target as the client sent it */
+  constructor(
+    peer: Peer,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    target: string,
+    upgrading = false
+  ) {
+    this.peer = peer
+    this.method = incoming.method as string
+    this.source = incoming
+    this.#outgoing = outgoing
+    this.#target = target
+    this.#upgrading = upgrading
+  }
+
+  get httpVersion(): string {
+    return this.source.httpVersion
+  }
+
+  get fields(): readonly string[] {
+    return this.source.rawTrailers
+  }
+
+  get headersSent(): boolean {
+    return this.#outgoing.headersSent
+  }
+
+  get over(): boolean {
+    return this.#outgoing.destroyed
+  }
+
+  get finished(): boolean {
+    return this.#outgoing.writableFinished
+  }
+
+  get gone(): boolean {
+    return this.source.socket.destroyed || this.source.errored !== null
+  }
+
+  get flushed(): boolean {
+    return this.#outgoing.writableLength === 0
+  }
+
+  /**
+   * Reads the fields in one pass: hop-by-hop ones, those the client named in `Connection` and the identity headers that
+   * only a proxy may set are left out, before any plugin sees them.
+   */
+  readHead(): RequestHead {
+    const message = this.source
+    const raw = message.rawHeaders
+    if (raw.length > 2 * MAX_FIELDS) throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
+    const head = new RequestHead(this.peer.trusted)
+    head.target = this.#target
+    let named: string[] | undefined
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i] as string
+      const value = raw[i + 1] as string
+      switch (name.length) {
+        case 4:
+          if (is(name, 'host')) {
+            if (head.authority !== undefined) refuse('more than one Host header')
+            head.authority = value
+          }
+          break
+        case 6:
+          if (is(name, 'expect')) {
+            head.expectsContinue = value.toLowerCase() === '100-continue'
+            continue
+          }
+          break
+        case 7:
+          if (this.#upgrading && is(name, 'upgrade')) head.upgrade = value.toLowerCase()
+          break
+        case 10:
+          if (is(name, 'connection')) {
+            const more = namedByConnection(value)
+            if (more !== undefined) named = named === undefined ? more : named.concat(more)
+            continue
+          }
+          break
+        case 14:
+          if (is(name, 'content-length')) {
+            head.contentLength = Number(value)
+            head.headers.flat.push(name, value)
+            continue
+          }
+          break
+        case 17:
+          if (is(name, 'transfer-encoding')) {
+            // The one coding that can be sent on; what another would mean, two readers may not agree on.
+            if (head.chunked || value.toLowerCase() !== 'chunked' || message.httpVersionMinor === 0)
+              refuse('a transfer coding other than chunked')
+            head.chunked = true
+            continue
+          }
+          break
+      }
+      readField(head, name, value)
+    }
+    if (named !== undefined) {
+      // Host and framing are not the client's to have removed.
+      removeNamed(
+        head.headers.flat,
+        named.filter((name) => name !== 'host' && name !== 'content-length')
+      )
+    }
+    if (this.#upgrading && (head.chunked || (head.contentLength ?? 0) > 0)) refuse('an upgrade with a body')
+    head.hasBody = head.chunked || (head.contentLength ?? 0) > 0
+    if (head.chunked) head.contentLength = undefined
+    else head.contentLength ??= 0
+    if (message.httpVersionMajor !== 1) refuse('the request is not HTTP/1')
+    if (head.authority === undefined && message.httpVersionMinor > 0) refuse('the Host header is missing')
+    return head
+  }
+
+  attach(owner: DownstreamOwner): void {
+    const outgoing = this.#outgoing
+    outgoing.on('close', () => owner.closed())
+    // A pipelined request's response has no socket yet, and would not be told that the client left.
+    if (outgoing.socket === null) this.source.socket.once('close', () => owner.closed())
+    this.#owner = owner
+  }
+
+  #owner: DownstreamOwner | undefined = undefined
+  #draining = false
+
+  distrust(): void {
+    this.#outgoing.shouldKeepAlive = false
+  }
+
+  wantBody(): void {
+    if (!this.#outgoing.headersSent) this.#outgoing.writeContinue()
+  }
+
+  /** As the upstream sent it: Node's own writer of hints knows only the plainest of links. */
+  information(status: number, headers: string[]): void {
+    const outgoing = this.#outgoing
+    // Of a pipelined request the turn may not have come, and HTTP/1.0 knows no 1xx.
+    if (outgoing.headersSent || outgoing.socket === null || this.source.httpVersionMinor === 0) return
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+    for (let i = 0; i < headers.length; i += 2) {
+      if (!isHopByHop(headers[i] as string)) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+    }
+    outgoing.socket.write(`${head}\r\n`, 'latin1')
+  }
+
+  head(status: number, statusText: string, flat: string[]): void {
+    const outgoing = this.#outgoing
+    try {
+      if (statusText === '' || !isReasonPhrase(statusText)) outgoing.writeHead(status, flat)
+      else outgoing.writeHead(status, statusText, flat)
+    } catch (error) {
+      outgoing.statusMessage = ''
+      throw error
+    }
+  }
+
+  write(chunk: Buffer): boolean {
+    const outgoing = this.#outgoing
+    if (outgoing.write(chunk)) return true
+    if (!this.#draining) {
+      this.#draining = true
+      outgoing.on('drain', () => this.#owner?.drained())
+    }
+    return false
+  }
+
+  end(last: Buffer | undefined, trailers: string[]): void {
+    const outgoing = this.#outgoing
+    if (trailers.length > 0) {
+      const pairs: [string, string][] = []
+      for (let i = 0; i < trailers.length; i += 2)
+        pairs.push([trailers[i] as string, trailers[i + 1] as string])
+      outgoing.addTrailers(pairs)
+    }
+    if (last === undefined) {
+      outgoing.end()
+      return
+    }
+    const { socket } = outgoing
+    if (
+      socket === null ||
+      socket === undefined ||
+      last.length === 0 ||
+      last.length > ONE_WRITE ||
+      trailers.length > 0
+    ) {
+      outgoing.end(last)
+      return
+    }
+    // Node puts a string and the head into one piece, and `end` with a piece would add an empty second one, which makes
+    // it a gathered write: this way it is one plain write. latin1 keeps every byte.
+    socket.cork()
+    outgoing.write(last.toString('latin1'), 'latin1')
+    socket.uncork()
+    outgoing.end()
+  }
+
+  destroy(): void {
+    this.#outgoing.destroy()
+  }
+
+  hangUp(): void {
+    this.source.socket.destroy()
+  }
+
+  upgrade(flat: string[]): Duplex {
+    const outgoing = this.#outgoing
+    const { socket } = this.source
+    let head = 'HTTP/1.1 101 Switching Protocols\r\n'
+    for (let i = 0; i < flat.length; i += 2) head += `${flat[i]}: ${flat[i + 1]}\r\n`
+    outgoing.detachSocket(socket)
+    socket.write(`${head}\r\n`, 'latin1')
+    return socket
+  }
+}
+
+function is(name: string, lower: string): boolean {
+  return name === lower || name.toLowerCase() === lower
+}
+
+function refuse(message: string): never {
+  throw new ProxyError('BAD_REQUEST', message)
+}

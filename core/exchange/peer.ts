@@ -1,0 +1,51 @@
+import type { BlockList } from 'node:net'
+import { isIPv6, type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Client, ClientCertificate } from '../hooks/types.js'
+import { clientCertificate, identityOf } from '../tls/peer.js'
+
+/** The other end of a connection. */
+export class Peer implements Client {
+  readonly address: string
+  readonly port: number
+  /** Its word on who asked is taken. */
+  readonly trusted: boolean
+  /** Requests that came in on the connection. */
+  requests = 0
+  readonly #socket: Socket
+  #certificate: ClientCertificate | undefined
+  #looked = false
+
+  /** @param named whom a PROXY header names as the other end */
+  constructor(socket: Socket, trusted: boolean, named?: { address: string; port: number }) {
+    this.#socket = socket
+    this.address = named?.address ?? plain(socket.remoteAddress)
+    this.port = named?.port ?? socket.remotePort ?? 0
+    this.trusted = trusted
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    if (!this.#looked) {
+      this.#looked = true
+      if (this.#socket instanceof TLSSocket) this.#certificate = clientCertificate(this.#socket)
+    }
+    return this.#certificate
+  }
+
+  get identity(): string | undefined {
+    const { certificate } = this
+    return certificate && identityOf(certificate)
+  }
+}
+
+/** An IPv4 address that came in on an IPv6 socket is an IPv4 address. */
+export function plain(remote: string | undefined): string {
+  if (remote === undefined) return ''
+  return remote.startsWith('::ffff:') ? remote.slice(7) : remote
+}
+
+/** Whether an address is in one of the ranges. A Unix socket has none: who may write to it is the file system's say. */
+export function isTrusted(ranges: BlockList | undefined, address: string): boolean {
+  if (ranges === undefined || address === '') return false
+  return ranges.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}

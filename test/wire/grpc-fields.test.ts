@@ -1,0 +1,136 @@
+// What a gRPC call is on the wire at either side of the proxy: the fields that servers ask for, and where the status stands.
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { between, rawCall } from '../support/grpc-proxy.js'
+
+const PATH = '/shop.Orders/Get'
+const CALL = Buffer.from([0, 0, 0, 0, 1, 7])
+
+/** An upstream that speaks h2c by hand. */
+async function startH2(
+  t: Test,
+  onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
+): Promise<string> {
+  const server = createServer()
+  const sessions = new Set<{ destroy(): void }>()
+  server.on('session', (session) => sessions.add(session))
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {})
+    onStream(stream, headers)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const session of sessions) session.destroy()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Answers with one message and its status behind it. */
+function answer(stream: ServerHttp2Stream, trailers: Record<string, string> = { 'grpc-status': '0' }): void {
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
+  stream.on('wantTrailers', () => stream.sendTrailers(trailers))
+  stream.end(CALL)
+}
+
+t.test('the upstream gets what a gRPC server asks for', async (t) => {
+  let seen: IncomingHttpHeaders = {}
+  let body = Buffer.alloc(0)
+  const upstream = await startH2(t, (stream, headers) => {
+    seen = headers
+    stream.on('data', (chunk: Buffer) => {
+      body = Buffer.concat([body, chunk])
+    })
+    stream.on('end', () => answer(stream))
+  })
+  const { url } = await between(t, { endpoints: [upstream] })
+  await rawCall(t, url, PATH, CALL, {
+    'content-type': 'application/grpc+proto',
+    'grpc-encoding': 'gzip',
+    'grpc-accept-encoding': 'identity, gzip',
+    'grpc-timeout': '30S',
+    'x-token-bin': 'AAECAw',
+    'user-agent': 'grpc-test/1.0'
+  })
+  t.match(seen, {
+    ':method': 'POST',
+    ':path': PATH,
+    'content-type': 'application/grpc+proto',
+    te: 'trailers',
+    'grpc-encoding': 'gzip',
+    'grpc-accept-encoding': 'identity, gzip',
+    'x-token-bin': 'AAECAw',
+    'user-agent': 'grpc-test/1.0'
+  })
+  t.match(seen['grpc-timeout'], /^\d{1,8}[HMSmun]$/)
+  t.notOk('connection' in seen || 'transfer-encoding' in seen)
+  t.same(body, CALL)
+})
+
+t.test('a status behind the messages arrives behind them', async (t) => {
+  const upstream = await startH2(t, (stream) => {
+    answer(stream, { 'grpc-status': '9', 'grpc-message': 'caf%C3%A9 %0A', 'grpc-status-details-bin': 'CAk' })
+  })
+  const { url } = await between(t, { endpoints: [upstream] })
+  const { headers, alone, body, trailers } = await rawCall(t, url, PATH, CALL)
+  t.equal(alone, false)
+  t.match(headers, { ':status': 200, 'content-type': 'application/grpc+proto' })
+  t.notOk('grpc-status' in headers)
+  t.equal(body, CALL.toString('latin1'))
+  t.match(trailers, {
+    'grpc-status': '9',
+    'grpc-message': 'caf%C3%A9 %0A',
+    'grpc-status-details-bin': 'CAk'
+  })
+})
+
+t.test('a response that is its trailers alone stays one', async (t) => {
+  const upstream = await startH2(t, (stream) => {
+    const fields = { 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'none' }
+    stream.respond({ ':status': 200, ...fields }, { endStream: true })
+  })
+  const { url } = await between(t, { endpoints: [upstream] })
+  const { headers, alone, body, trailers } = await rawCall(t, url, PATH, CALL)
+  t.equal(alone, true, 'END_STREAM comes with the head')
+  t.match(headers, { ':status': 200, 'grpc-status': '5', 'grpc-message': 'none' })
+  t.notOk('content-length' in headers)
+  t.equal(body, '')
+  t.equal(trailers, undefined)
+})
+
+t.test('an answer that is not gRPC passes as it is, for the client to read its HTTP status', async (t) => {
+  const upstream = await startH2(t, (stream) => {
+    stream.respond({ ':status': 503, 'content-type': 'text/html' })
+    stream.end('<html>busy</html>')
+  })
+  const { url } = await between(t, { endpoints: [upstream] })
+  const { headers, body } = await rawCall(t, url, PATH, CALL)
+  t.match(headers, { ':status': 503, 'content-type': 'text/html' })
+  t.equal(body, '<html>busy</html>')
+})
+
+t.test('each message arrives when it is sent, in both directions', async (t) => {
+  const upstream = await startH2(t, (stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    stream.on('data', (chunk: Buffer) => stream.write(chunk))
+    stream.on('end', () => stream.end())
+  })
+  const { client } = await between(t, { endpoints: [upstream] })
+  const { call, ended, next } = client.duplex()
+  for (let i = 0; i < 50; i++) {
+    call.write({ total: i })
+    t.same(await next(), { total: i })
+  }
+  call.end()
+  t.equal((await ended).code, 0)
+})
+
+t.test('an upstream that resets the stream before an answer is UNAVAILABLE', async (t) => {
+  const upstream = await startH2(t, (stream) => stream.close(2))
+  const { url } = await between(t, { endpoints: [upstream] })
+  const { headers, alone } = await rawCall(t, url, PATH, CALL)
+  t.match(headers, { ':status': 200, 'grpc-status': '14', 'x-outrigger-error': 'UPSTREAM_RESET' })
+  t.equal(alone, true)
+})
