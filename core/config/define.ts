@@ -34,8 +34,7 @@ export interface ConfigInput {
 export interface ListenerInput {
   /** `127.0.0.1:8080`, `:8080` for every interface, or `unix:/path`. */
   address: string
-  /** PEM files, relative to the configuration. */
-  tls?: { cert: string; key: string } | undefined
+  tls?: ListenerTlsInput | undefined
   /** For a client to send its header block. Default `10s`. */
   headersTimeout?: DurationInput | undefined
   /** That a client may pause within a body. Default `60s`. */
@@ -44,13 +43,43 @@ export interface ListenerInput {
   idleTimeout?: DurationInput | undefined
   /** Of a header block. Default `60KiB`. */
   maxHeaderSize?: SizeInput | undefined
+  /** Connections at once; further ones are closed. Default 16,384. */
+  maxConnections?: number | undefined
+  /** False: HTTP/1 alone, neither by ALPN nor by preface. Default true. */
+  http2?: boolean | undefined
+  /** Streams that one HTTP/2 connection may have open. Default 100. */
+  maxStreams?: number | undefined
+  /** Addresses and CIDR ranges of peers whose word on who asked is taken. Default none. */
+  trustedProxies?: string[] | undefined
+  /** Trusted peers begin each connection with a PROXY protocol header, version 1 or 2. Default false. */
+  proxyProtocol?: boolean | undefined
+  /** Send `Forwarded` (RFC 7239) beside X-Forwarded-*. Default false. */
+  forwarded?: boolean | undefined
+  /** Send `Via`, both ways, under this name; true: as `outrigger`. Default false. */
+  via?: boolean | string | undefined
+  /** Answers carry `Server-Timing`. Default false. */
+  serverTiming?: boolean | undefined
+}
+
+/** PEM files, relative to the configuration. What they hold is taken up anew whenever it changes. */
+export interface ListenerTlsInput {
+  cert: string
+  key: string
+  /** The CAs that clients' certificates are verified by. */
+  ca?: string | undefined
+  /** `request`: a client may show a certificate, and one that does not verify is as none. `require`: it must. Default `none`. */
+  clientAuth?: 'none' | 'request' | 'require' | undefined
+  /** Default `TLSv1.2`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
+  /** Other certificates, by the name that the client asks for; `*.example.com` matches one label. */
+  sni?: (({ name: string } | { names: string[] }) & { cert: string; key: string })[] | undefined
 }
 
 export interface ServiceInput {
   /** `http://host:port`, `https://host:port` or `unix:/path`, or an object with more. */
   endpoints?: (string | EndpointInput)[] | undefined
-  /** Default: what the endpoints' URLs say. */
-  protocol?: 'http' | 'https' | undefined
+  /** Default: what the endpoints' URLs say. `h2c`: HTTP/2 without TLS; `h2`: over TLS; `auto`: what the other end settles for. */
+  protocol?: 'http' | 'https' | 'h2c' | 'h2' | 'auto' | undefined
   /** How the upstream is verified, and what is shown to it. `ca`, `cert` and `key` are PEM files. */
   tls?:
     | {

@@ -216,6 +216,7 @@ export class Listener implements Entry {
   /** Cuts what is left. */
   async close(): Promise<void> {
     const closed = this.drain()
+    for (const connection of this.#upgraded) connection.destroy()
     this.#http2.close()
     for (const socket of this.#sockets) socket.destroy()
     await closed

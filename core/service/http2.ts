@@ -1,6 +1,6 @@
 import type { Call, Connection, UpstreamListener, UpstreamOptions, UpstreamRequest } from './connection.js'
 import { type CallOwner, Http2Call } from './http2-call.js'
-import type { Failure } from './http2-failure.js'
+import { errorOf, type Failure } from './http2-failure.js'
 import {
   Session,
   type SessionOptions,
@@ -84,7 +84,7 @@ export class Http2Upstream implements Connection, CallOwner, SessionOwner {
       message: 'the way to the service is closed',
       cause: error
     }
-    for (const call of waiting) call.fail(failure)
+    for (const call of waiting) call.fail(errorOf(failure))
   }
 
   place(call: Http2Call): void {
@@ -141,7 +141,7 @@ export class Http2Upstream implements Connection, CallOwner, SessionOwner {
     if (this.#sessions.length > 0 || this.#connecting.size > 0) return
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const call of waiting) call.fail(failure)
+    for (const call of waiting) call.fail(errorOf(failure))
   }
 
   #free(): Session | undefined {

@@ -154,7 +154,7 @@ class NegotiatedCall implements Call, UpstreamListener {
   }
 
   failed(error: ProxyError): void {
-    if (!this.#http1 && !this.#over && !this.sent && (this.#probe || error.cause instanceof NotHttp2Error)) {
+    if (this.#isUnspoken(error)) {
       this.#probe = false
       this.overHttp1(this.#owner.fallBack())
       return
@@ -162,6 +162,13 @@ class NegotiatedCall implements Call, UpstreamListener {
     this.#find(this.sent)
     if (this.#http1 && !this.#responded && DOUBTFUL.has(error.code)) this.#owner.doubt()
     this.#listener.failed(error)
+  }
+
+  /** Whether HTTP/1.1 is to be tried: one request in 10 min must not fail where all the others pass. */
+  #isUnspoken({ cause, code }: ProxyError): boolean {
+    if (this.#http1 || this.#over || this.sent) return false
+    if (cause instanceof NotHttp2Error) return true
+    return this.#probe && (code === 'CONNECT_FAILED' || code === 'CONNECT_TIMEOUT')
   }
 
   /** Once it is known whether HTTP/2 took the request. */

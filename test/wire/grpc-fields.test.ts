@@ -1,31 +1,11 @@
 // What a gRPC call is on the wire at either side of the proxy: the fields that servers ask for, and where the status stands.
-import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import t from 'tap'
 import { between, rawCall } from '../support/grpc-proxy.js'
+import { startH2 } from '../support/grpc-upstream.js'
 
 const PATH = '/shop.Orders/Get'
 const CALL = Buffer.from([0, 0, 0, 0, 1, 7])
-
-/** An upstream that speaks h2c by hand. */
-async function startH2(
-  t: Test,
-  onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
-): Promise<string> {
-  const server = createServer()
-  const sessions = new Set<{ destroy(): void }>()
-  server.on('session', (session) => sessions.add(session))
-  server.on('stream', (stream, headers) => {
-    stream.on('error', () => {})
-    onStream(stream, headers)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const session of sessions) session.destroy()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** Answers with one message and its status behind it. */
 function answer(stream: ServerHttp2Stream, trailers: Record<string, string> = { 'grpc-status': '0' }): void {

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import t from 'tap'
@@ -6,6 +7,7 @@ import { defineConfig } from '../../../core/config/define.js'
 import { loadConfig } from '../../../core/config/load.js'
 import { definePlugin } from '../../../core/hooks/plugin.js'
 import { ModuleLoader } from '../../../core/modules/load.js'
+import { certificate } from '../../support/certificates.js'
 import { host } from './fixtures/host.js'
 
 const fixture = (name: string) => join(import.meta.dirname, 'fixtures', name)
@@ -22,7 +24,15 @@ t.test('a file is read whole: defaults, units, addresses, paths', async (t) => {
     headersTimeout: 10_000,
     bodyTimeout: 60_000,
     idleTimeout: 60_000,
-    maxHeaderSize: 60 * 1024
+    maxHeaderSize: 60 * 1024,
+    maxConnections: 16_384,
+    http2: true,
+    maxStreams: 100,
+    trustedProxies: [],
+    proxyProtocol: false,
+    forwarded: false,
+    via: undefined,
+    serverTiming: false
   })
   t.match(config.listeners.get('local'), {
     address: { kind: 'unix', path: inFixtures('run/app.sock') },
@@ -234,54 +244,185 @@ services:
   t.match(services.get('three'), { plugins: [{ name: 'load-balancer' }] })
 })
 
-t.test('certificates are read and watched', async (t) => {
-  const { execFileSync } = await import('node:child_process')
-  const dir = t.testdir({ certs: {} })
-  for (const name of ['server', 'other']) {
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-subj',
-        '/CN=localhost',
-        '-days',
-        '1'
-      ].concat(['-keyout', join(dir, 'certs', `${name}.key`), '-out', join(dir, 'certs', `${name}.pem`)]),
-      { stdio: 'ignore' }
+t.test('every key of a listener', async (t) => {
+  const config = await loadConfig(
+    defineConfig({
+      listeners: {
+        a: {
+          address: '127.0.0.1:0',
+          maxConnections: 10_000,
+          http2: false,
+          maxStreams: 250,
+          trustedProxies: ['127.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '::ffff:192.0.2.1'],
+          proxyProtocol: true,
+          forwarded: true,
+          via: true,
+          serverTiming: true
+        },
+        b: { address: ':0', via: 'edge-1' },
+        c: { address: ':0', via: false }
+      }
+    }),
+    { host }
+  )
+  t.match(config.listeners.get('a'), {
+    maxConnections: 10_000,
+    http2: false,
+    maxStreams: 250,
+    trustedProxies: ['127.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '::ffff:192.0.2.1'],
+    proxyProtocol: true,
+    forwarded: true,
+    via: 'outrigger',
+    serverTiming: true
+  })
+  t.equal(config.listeners.get('b')?.via, 'edge-1')
+  t.equal(config.listeners.get('c')?.via, undefined)
+})
+
+t.test('what a service speaks: as it says, else as its endpoints do', async (t) => {
+  const protocolOf = async (service: object) => {
+    const { services } = await loadConfig(
+      { listeners: { a: { address: ':0' } }, services: { s: service } },
+      { host }
     )
+    return services.get('s')?.protocol
   }
-  const source = (key: string) => ({
-    listeners: { a: { address: '127.0.0.1:0', tls: { cert: 'certs/server.pem', key } } },
-    services: {
-      b: { endpoints: ['https://localhost:1'], tls: { ca: 'certs/other.pem', serverName: 'localhost' } }
-    }
+  const plain = ['http://h:1']
+  const secure = ['https://h:1']
+  const unix = ['unix:/run/app.sock']
+  t.equal(await protocolOf({ endpoints: plain }), 'http')
+  t.equal(await protocolOf({ endpoints: secure }), 'https')
+  t.equal(await protocolOf({ endpoints: unix }), 'http')
+  t.equal(await protocolOf({ endpoints: [...unix, ...secure] }), 'https')
+  for (const protocol of ['http', 'h2c', 'auto'])
+    t.equal(await protocolOf({ protocol, endpoints: plain }), protocol)
+  for (const protocol of ['https', 'h2', 'auto'])
+    t.equal(await protocolOf({ protocol, endpoints: secure }), protocol)
+  for (const protocol of ['http', 'https', 'h2c', 'h2', 'auto'])
+    t.equal(await protocolOf({ protocol, endpoints: unix }), protocol)
+})
+
+t.test('certificates are read and watched, and kept as the names of their files', async (t) => {
+  const dir = t.testdir()
+  mkdirSync(join(dir, 'certs'))
+  for (const name of ['server', 'other', 'ca']) {
+    const { cert, key } = certificate({ name })
+    writeFileSync(join(dir, 'certs', `${name}.pem`), cert)
+    writeFileSync(join(dir, 'certs', `${name}.key`), key)
+  }
+  const config = await loadConfig(
+    defineConfig({
+      listeners: {
+        plain: { address: ':0', tls: { cert: 'certs/server.pem', key: 'certs/server.key' } },
+        mutual: {
+          address: ':0',
+          tls: {
+            cert: 'certs/server.pem',
+            key: 'certs/server.key',
+            ca: 'certs/ca.pem',
+            clientAuth: 'require',
+            minVersion: 'TLSv1.3',
+            sni: [
+              { name: 'Shop.example.com', cert: 'certs/other.pem', key: 'certs/other.key' },
+              { names: ['*.example.com', 'example.com'], cert: 'certs/server.pem', key: 'certs/server.key' }
+            ]
+          }
+        }
+      },
+      services: {
+        own: { endpoints: ['https://localhost:1'] },
+        b: {
+          endpoints: ['https://localhost:1'],
+          tls: {
+            ca: 'certs/ca.pem',
+            cert: 'certs/other.pem',
+            key: 'certs/other.key',
+            serverName: 'localhost'
+          }
+        }
+      }
+    }),
+    { host, directory: dir }
+  )
+  const server = { cert: join(dir, 'certs/server.pem'), key: join(dir, 'certs/server.key') }
+  const other = { cert: join(dir, 'certs/other.pem'), key: join(dir, 'certs/other.key') }
+  t.same(config.listeners.get('plain')?.tls, {
+    ...server,
+    ca: undefined,
+    clientAuth: 'none',
+    minVersion: 'TLSv1.2',
+    sni: []
   })
-  const config = await loadConfig(source('certs/server.key'), { host, directory: dir })
-  t.same(config.listeners.get('a')?.tls, {
-    cert: join(dir, 'certs/server.pem'),
-    key: join(dir, 'certs/server.key')
+  t.same(config.listeners.get('mutual')?.tls, {
+    ...server,
+    ca: join(dir, 'certs/ca.pem'),
+    clientAuth: 'require',
+    minVersion: 'TLSv1.3',
+    sni: [
+      { names: ['shop.example.com'], ...other },
+      { names: ['*.example.com', 'example.com'], ...server }
+    ]
   })
-  t.match(config.services.get('b'), {
-    protocol: 'https',
-    tls: { ca: /BEGIN CERTIFICATE/, serverName: 'localhost', insecure: false }
+  t.same(config.services.get('own')?.tls, {
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    serverName: undefined,
+    insecure: false
+  })
+  t.same(config.services.get('b')?.tls, {
+    ca: join(dir, 'certs/ca.pem'),
+    ...other,
+    serverName: 'localhost',
+    insecure: false
   })
   t.same(
-    config.watched.map((file) => relative(dir, file)),
-    ['certs/server.pem', 'certs/server.key', 'certs/other.pem']
+    config.watched.map((file) => relative(dir, file)).sort(),
+    ['ca.pem', 'other.key', 'other.pem', 'server.key', 'server.pem'].map((name) => `certs/${name}`)
   )
-  await t.rejects(loadConfig(source('certs/other.key'), { host, directory: dir }), {
-    message: /^listeners\.a\.tls\.cert: does not go with its key: /
-  })
-  await t.rejects(loadConfig(source('certs/none.key'), { host, directory: dir }), {
-    message: /^listeners\.a\.tls\.key: cannot read .*certs\/none\.key: there is no such file$/
-  })
-  await t.rejects(loadConfig(source('certs/server.pem'), { host, directory: dir }), {
-    message: /^listeners\.a\.tls\.key: expected a PEM file with a private key: /
-  })
+})
+
+t.test('certificates that cannot be used', async (t) => {
+  const dir = t.testdir()
+  const put = (name: string, text: string) => writeFileSync(join(dir, name), text)
+  const ec = certificate({ name: 'a' })
+  put('a.pem', ec.cert)
+  put('a.key', ec.key)
+  put('b.key', certificate({ name: 'b' }).key)
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  put('rsa.key', rsa.export({ type: 'pkcs8', format: 'pem' }) as string)
+  put(
+    'locked.key',
+    rsa.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }) as string
+  )
+  put('cut.pem', `${ec.cert}${ec.cert.slice(0, 100)}`)
+  put('broken.pem', ec.cert.replace(/[a-z]{2}/g, 'AA'))
+  const read = async (tls: object) => {
+    try {
+      await loadConfig({ listeners: { a: { address: ':0', tls } } }, { host, directory: dir })
+      return ''
+    } catch (error) {
+      return (error as Error).message.replace('listeners.a.tls.', '').replaceAll(`${dir}/`, '')
+    }
+  }
+  const cert = 'a.pem'
+  const key = 'a.key'
+  t.equal(await read({ cert, key }), '')
+  const wrong = 'does not go with its key: the key is that of another certificate'
+  t.equal(await read({ cert, key: 'b.key' }), `cert: ${wrong}`)
+  t.equal(await read({ cert, key: 'rsa.key' }), `cert: ${wrong}`, 'of another kind, which OpenSSL lets pass')
+  t.equal(await read({ cert, key: 'none.key' }), 'key: cannot read none.key: there is no such file')
+  t.equal(await read({ cert, key: 'a.pem' }), 'key: expected a PEM file with a private key: a.pem has none')
+  t.equal(
+    await read({ cert, key: 'locked.key' }),
+    'key: the key is encrypted: one without a passphrase is needed'
+  )
+  t.equal(await read({ cert: 'cut.pem', key }), 'cert: a certificate is cut off')
+  t.equal(await read({ cert: 'broken.pem', key }), 'cert: a certificate is broken')
+  t.equal(await read({ cert, key, ca: 'cut.pem', clientAuth: 'request' }), 'ca: a certificate is cut off')
+  const sni = [
+    { name: 'x', cert, key },
+    { name: 'y', cert, key: 'b.key' }
+  ]
+  t.equal(await read({ cert, key, sni }), `sni[1].cert: ${wrong}`)
 })

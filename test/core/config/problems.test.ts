@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../../core/config/load.js'
 import { ConfigError, formatProblem } from '../../../core/config/problem.js'
+import { certificate } from '../../support/certificates.js'
 import { host } from './fixtures/host.js'
 
 /** What is printed for a configuration, less the folder it is in. */
@@ -90,6 +91,166 @@ t.test('addresses', async (t) => {
   ])
 })
 
+t.test('keys of a listener', async (t) => {
+  const read = async (listener: object) =>
+    (await problems({ listeners: { a: { address: ':0', ...listener } } })).map((line) =>
+      line.replace('listeners.a.', '')
+    )
+  t.same(await read({ trustedProxy: [], proxyProtocl: true, serverTimings: true, maxConnection: 1 }), [
+    'trustedProxy: unknown key "trustedProxy": did you mean "trustedProxies"?',
+    'proxyProtocl: unknown key "proxyProtocl": did you mean "proxyProtocol"?',
+    'serverTimings: unknown key "serverTimings": did you mean "serverTiming"?',
+    'maxConnection: unknown key "maxConnection": did you mean "maxConnections"?'
+  ])
+  t.same(await read({ maxConnections: 0, maxStreams: 1.5, http2: 'yes', forwarded: 1, serverTiming: 'on' }), [
+    'maxConnections: expected at least 1, not 0',
+    'maxStreams: expected a whole number, not 1.5',
+    'http2: expected true or false, not "yes"',
+    'forwarded: expected true or false, not 1',
+    'serverTiming: expected true or false, not "on"'
+  ])
+  t.same(await read({ via: 'my proxy' }), [
+    'via: expected true, false or a name without spaces, not "my proxy"'
+  ])
+  t.same(await read({ via: '' }), ['via: expected true, false or a name without spaces, not ""'])
+  t.same(await read({ via: 5 }), ['via: expected true, false or a name without spaces, not 5'])
+})
+
+t.test('trusted proxies', async (t) => {
+  const read = async (...trustedProxies: unknown[]) =>
+    (await problems({ listeners: { a: { address: ':0', trustedProxies } } })).map((line) =>
+      line.replace(/^listeners\.a\.trustedProxies\[0\]: /, '')
+    )
+  const what = 'expected an address or a range such as 127.0.0.1, 10.0.0.0/8 or fd00::/8'
+  for (const good of ['0.0.0.0/0', '::/0', '10.1.2.3/8', '127.0.0.1/32', '::1/128', '::ffff:10.0.0.0/104'])
+    t.same(await read(good), [], good)
+  t.same(await read('10.0.0.0/33'), [
+    `${what}, not "10.0.0.0/33": what is behind "/" is a number from 0 to 32`
+  ])
+  t.same(await read('fd00::/129'), [
+    `${what}, not "fd00::/129": what is behind "/" is a number from 0 to 128`
+  ])
+  t.same(await read('10.0.0.0/255.0.0.0'), [
+    `${what}, not "10.0.0.0/255.0.0.0": what is behind "/" is a number from 0 to 32`
+  ])
+  t.same(await read('10.0.0.1:80'), [`${what}, not "10.0.0.1:80": without brackets and port`])
+  t.same(await read('[::1]'), [`${what}, not "[::1]": without brackets and port`])
+  t.same(await read('localhost'), [`${what}, not "localhost": a name may come to mean another address`])
+  for (const bad of [
+    '10.0.0',
+    '10.0.0.256',
+    '010.0.0.1',
+    '10.0.0.0/-1',
+    '10.0.0.0/',
+    '::1/1/1',
+    'fe80::1%eth0',
+    '*',
+    ''
+  ])
+    t.match(await read(bad), [what], bad)
+  t.same(await read(7), [`${what}, not 7`])
+  t.same(await problems({ listeners: { a: { address: ':0', trustedProxies: '10.0.0.0/8' } } }), [
+    'listeners.a.trustedProxies: expected a list, not "10.0.0.0/8"'
+  ])
+  for (const none of [{}, { trustedProxies: [] }]) {
+    t.same(await problems({ listeners: { a: { address: ':0', proxyProtocol: true, ...none } } }), [
+      'listeners.a.proxyProtocol: expected "trustedProxies" beside it: a header of the PROXY protocol is read from those alone'
+    ])
+  }
+})
+
+t.test('TLS of a listener', async (t) => {
+  const { cert, key } = certificate({ name: 'localhost' })
+  const dir = t.testdir({ 'a.pem': cert, 'a.key': key })
+  const files = { cert: join(dir, 'a.pem'), key: join(dir, 'a.key') }
+  const ca = files.cert
+  const read = async (tls: object) =>
+    (await problems({ listeners: { a: { address: ':0', tls: { ...files, ...tls } } } })).map((line) =>
+      line.replace('listeners.a.tls.', '')
+    )
+  t.same(await read({ ca, clientAuth: 'require', minVersion: 'TLSv1.3' }), [])
+  t.same(await read({ ca, clientAuth: 'none' }), [], 'said on purpose')
+  t.same(await read({ ca, clientAuth: 'requir', minVersion: '1.2', clientAut: 1 }), [
+    'clientAuth: expected none, request or require, not "requir": did you mean "require"?',
+    'minVersion: expected TLSv1.2 or TLSv1.3, not "1.2"',
+    'clientAut: unknown key "clientAut": did you mean "clientAuth"?'
+  ])
+  for (const clientAuth of ['request', 'require']) {
+    t.same(await read({ clientAuth }), [
+      `clientAuth: expected "ca" beside "${clientAuth}": with the system's CAs anyone with a domain of their own would do`
+    ])
+  }
+  t.same(await read({ ca }), [
+    'ca: clients are not asked for a certificate without "clientAuth": write clientAuth: require, or request'
+  ])
+  const name = 'expected a name such as shop.example.com or *.example.com'
+  const sni = (...list: object[]) => read({ sni: list.map((each) => ({ ...files, ...each })) })
+  t.same(await sni({ name: 'shop.test' }, { names: ['*.shop.test', 'localhost'] }), [])
+  t.same(await sni({}), ['sni[0]: expected a "name", or "names" for more than one'])
+  t.same(await sni({ name: 'a', names: ['b'] }), [
+    'sni[0].name: a certificate has a "name" or "names", not both'
+  ])
+  t.same(await sni({ names: [] }), ['sni[0].names: expected at least 1 item, not 0'])
+  t.same(await sni({ name: 'a.test' }, { names: ['b.test', 'A.test', 'b.test'] }), [
+    'sni[1].names[1]: "A.test" is a name of sni[0] too',
+    'sni[1].names[2]: "b.test" is there twice'
+  ])
+  t.same(await sni({ name: '10.0.0.1' }), [
+    `sni[0].name: ${name}, not "10.0.0.1": who connects to an address asks for no name`
+  ])
+  t.same(await sni({ name: 'a.test:443' }), [`sni[0].name: ${name}, not "a.test:443": without its port`])
+  for (const bad of ['*', 'a.*.test', '*a.test', 'a..test', '-a.test', 'a b', '', 'x'.repeat(64)])
+    t.match(await sni({ name: bad }), [name], bad)
+  t.same(await sni({ name: 'a', keys: 'x' }), ['sni[0].keys: unknown key "keys": did you mean "key"?'])
+  t.same(await read({ sni: [{ name: 'a' }] }), [
+    'sni[0].cert: missing: expected a string',
+    'sni[0].key: missing: expected a string'
+  ])
+})
+
+t.test('a plugin that buffers has no place before HTTP/2', async (t) => {
+  const read = writer(t)
+  const config = (
+    protocol: string,
+    top: string,
+    route: string,
+    service: string
+  ) => `${listeners}plugins: [${top}]
+services:
+  s: { endpoints: ["unix:/run/s"], protocol: ${protocol}, plugins: [${service}] }
+  t: { endpoints: ["http://h"] }
+routes:
+  - { name: first, match: { path: /t }, service: t, plugins: [{ reads: { request: buffer } }] }
+  - { name: second, service: s, plugins: [${route}] }
+  - { name: third, match: { path: /x }, service: s }
+`
+  const why = 'goes to s, whose protocol is h2c: bodies of HTTP/2 are streamed'
+  t.same(await read(config('h2c', 'metrics', 'metrics, { reads: { request: buffer } }', '')), [
+    `8:54: routes[1].plugins[1].reads: reads buffers request bodies, and route "second" ${why}`
+  ])
+  t.same(
+    await read(config('h2c', 'buffers, { reads: { request: stream } }', '', '')),
+    [`2:11: plugins[0]: buffers buffers response bodies, and route "second" ${why}`],
+    'once, though it is on two routes'
+  )
+  t.same(await read(config('h2', '', '', '{ reads: { request: buffer } }')), [
+    '4:62: services.s.plugins[0].reads: reads buffers request bodies, and route "second" goes to s, whose protocol is h2: bodies of HTTP/2 are streamed'
+  ])
+  t.same(await read(config('h2', '', '{ reads: { request: buffer, disable: true } }', '')), [])
+  for (const protocol of ['http', 'https', 'auto'])
+    t.same(await read(config(protocol, 'buffers', '{ reads: { request: buffer } }', 'buffers')), [], protocol)
+  const mistaken = await read(`${config('h2', 'buffers', '', '')}drain: never
+`)
+  t.equal(mistaken.length, 2, 'beside other mistakes')
+  const listed = {
+    listeners: { a: { address: ':0' } },
+    plugins: [[(await host.builtins.get('reads')?.()) as object, { request: 'buffer' }]],
+    services: { s: { endpoints: ['http://h'], protocol: 'h2c' } },
+    routes: [{ name: 'a', service: 's' }]
+  }
+  t.match(await problems(listed), [/^plugins\[0\]: reads buffers request bodies/])
+})
+
 t.test('endpoints', async (t) => {
   const read = async (service: object) =>
     (await problems({ listeners: { a: { address: ':0' } }, services: { s: service } })).map((line) =>
@@ -114,8 +275,18 @@ t.test('endpoints', async (t) => {
   t.same(await read({ protocol: 'https', endpoints: ['http://h:1'] }), [
     'endpoints[0]: "http://h:1" does not go with the service\'s protocol, https'
   ])
-  t.same(await read({ protocol: 'h2c', endpoints: ['http://h:1'] }), [
-    'protocol: "h2c" is not supported yet: expected http or https'
+  const clash = (url: string, protocol: string) => [
+    `endpoints[0]: "${url}" does not go with the service's protocol, ${protocol}`
+  ]
+  for (const protocol of ['https', 'h2'])
+    t.same(await read({ protocol, endpoints: ['http://h:1'] }), clash('http://h:1', protocol))
+  for (const protocol of ['http', 'h2c'])
+    t.same(await read({ protocol, endpoints: ['https://h:1'] }), clash('https://h:1', protocol))
+  t.same(await read({ protocol: 'auto', endpoints: ['http://h:1', 'https://h:2'] }), [
+    'endpoints[1]: expected http like the endpoints before it, not "https://h:2": a service has one protocol'
+  ])
+  t.same(await read({ protocol: 'h3', endpoints: ['https://h:1'] }), [
+    'protocol: expected http, https, h2c, h2 or auto, not "h3": did you mean "h2"?'
   ])
   t.same(await read({}), ['endpoints: missing: expected at least one endpoint, or a plugin that finds them'])
   t.same(await read({ plugins: ['load-balancer'] }), [], 'a plugin may find them')

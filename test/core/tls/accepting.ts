@@ -130,7 +130,7 @@ export function ask(port: number, options: ConnectionOptions = {}): Promise<Aske
     socket.setTimeout(10_000, () => socket.destroy(new Error('nothing came')))
     socket.on('session', (given) => (session = given))
     socket.once('secureConnect', () => {
-      shown = socket.getPeerCertificate().subject?.CN ?? ''
+      shown = String(socket.getPeerCertificate().subject?.CN ?? '')
       socket.write('hello')
     })
     socket.on('data', (chunk) => (text += chunk))
