@@ -6,7 +6,7 @@ export { ConfigError, formatProblem, type Problem } from './config/problem.js'
 export { duration, size } from './config/units.js'
 export { type ErrorCode, ProxyError, type ProxyErrorOptions } from './errors.js'
 export type { Clock, ClockTimer } from './hooks/clock.js'
-export { Reply, type ReplyBody, Retry, type RetryOptions } from './hooks/decisions.js'
+export { Reply, type ReplyBody, type ReplyOptions, Retry, type RetryOptions } from './hooks/decisions.js'
 export { type Key, key } from './hooks/key.js'
 export {
   type AnyFunction,
@@ -27,6 +27,7 @@ export {
   type Plugin,
   type PluginDefinition,
   type ServiceHandle,
+  type ServiceInfo,
   type SetupContext,
   type WorkerFunction,
   type WorkerOptions
@@ -37,6 +38,7 @@ export type {
   Body,
   BodyDeclaration,
   Client,
+  ClientCertificate,
   Endpoint,
   Exchange,
   ExchangeRequest,

@@ -54,6 +54,9 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   #stopped = false
   /** What came while nobody took it: as much as the stream's window let come. */
   #held: Buffer[] | undefined = undefined
+  /** The response's fields, and how much of its body has come. */
+  #fields: readonly string[] | undefined = undefined
+  #received = 0
   #trailers: string[] | undefined = undefined
   #movedAt = 0
   #error: SystemError | undefined = undefined
@@ -151,6 +154,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
       return
     }
     this.#responded = true
+    this.#fields = raw
     if (!this.#listener.responded(status, withoutPseudo(raw), '', final)) this.#paused = true
     if (this.#over) return
     if (!this.#complete) this.#watch()
@@ -160,6 +164,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   received(chunk: Buffer): boolean {
     if (this.#over) return true
     this.#hear()
+    this.#received += chunk.length
     if (this.#responded && !this.#paused && this.#held === undefined) {
       if (this.#listener.data(chunk)) return true
       this.#paused = true
@@ -200,7 +205,9 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   closed(): void {
     const session = this.#session as Session
     const stream = this.#stream as ClientHttp2Stream
-    if (!this.#over && !this.#complete) {
+    if (this.#isWhole(stream)) {
+      this.completed()
+    } else if (!this.#over && !this.#complete) {
       const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || session.overlooked(stream)
       if (refused && !this.#responded) {
         this.#repeat()
@@ -253,6 +260,18 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
     this.#error = undefined
     upload?.hold()
     this.#owner.place(this)
+  }
+
+  /**
+   * Whether all of the response has come although END_STREAM has not: Node's servers may reset a stream with NO_ERROR in
+   * its place, when a handler that never reads its request ends the response on 'drain'.
+   */
+  #isWhole({ rstCode }: ClientHttp2Stream): boolean {
+    const fields = this.#fields
+    if (this.#over || this.#complete || fields === undefined || rstCode !== constants.NGHTTP2_NO_ERROR)
+      return false
+    const at = fields.indexOf('content-length')
+    return at !== -1 && fields[at + 1] === String(this.#received)
   }
 
   #hear(): void {

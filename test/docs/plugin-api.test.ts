@@ -1,16 +1,20 @@
 // Every snippet of plugin-api.md: written to a folder, compiled, and run.
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import { isPlugin } from '../../core/hooks/plugin.js'
 import { ModuleLoader } from '../../core/modules/load.js'
 import { checkConfig } from '../../core/server/load.js'
 import { runPlugin } from '../../core/testing/index.js'
 import { host } from '../../plugins/host.js'
+import { startTestProxy } from '../support/proxy.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const text = await readFile(join(root, 'plugin-api.md'), 'utf8')
@@ -78,6 +82,29 @@ t.test('each test passes', async (t) => {
   t.ok(tests.length >= 5)
   const loader = new ModuleLoader(host.modules)
   for (const name of tests) await t.resolves(loader.import(join(folder, name)), name)
+})
+
+t.test('the chat is moderated', async (t) => {
+  const { default: plugin } = await new ModuleLoader(host.modules).import(join(folder, 'moderate.ts'))
+  const service = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  service.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })))
+  await once(service, 'listening')
+  t.teardown(() => service.close())
+  const { port } = service.address() as AddressInfo
+  const proxy = await startTestProxy(t, { endpoints: [`http://127.0.0.1:${port}`], plugins: [plugin] })
+  const client = new WebSocket(proxy.url().replace('http', 'ws'))
+  const heard: string[] = []
+  const three = new Promise<void>((resolve) => {
+    client.on('message', (data) => {
+      if (heard.push(String(data)) === 3) resolve()
+    })
+  })
+  await once(client, 'open')
+  for (const said of ['hello', 'x'.repeat(1001), 'buy my spam']) client.send(said)
+  await three
+  t.same(heard, ['be kind', 'hello', '***'])
+  client.close(1000)
+  await once(client, 'close')
 })
 
 t.test('each configuration is right', async (t) => {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import t from 'tap'
 import { between, rawCall } from '../support/grpc-proxy.js'
 import { startH2 } from '../support/grpc-upstream.js'
+import { RawClient } from '../support/raw-client.js'
 
 const PATH = '/shop.Orders/Get'
 const CALL = Buffer.from([0, 0, 0, 0, 1, 7])
@@ -88,6 +89,26 @@ t.test('an answer that is not gRPC passes as it is, for the client to read its H
   const { headers, body } = await rawCall(t, url, PATH, CALL)
   t.match(headers, { ':status': 503, 'content-type': 'text/html' })
   t.equal(body, '<html>busy</html>')
+})
+
+t.test('a client of HTTP/1.1 gets the status in the trailers of a chunked body', async (t) => {
+  const upstream = await startH2(t, (stream) =>
+    answer(stream, { 'grpc-status': '9', 'grpc-message': 'none' })
+  )
+  const { url } = await between(t, { endpoints: [upstream] })
+  const client = await RawClient.connect(url)
+  t.teardown(() => client.destroy())
+  client.write(
+    `POST ${PATH} HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/grpc\r\nTE: trailers\r\n` +
+      `Connection: TE\r\nContent-Length: ${CALL.length}\r\n\r\n`
+  )
+  client.write(CALL)
+  const text = await client.until((it) => it.endsWith('grpc-message: none\r\n\r\n'), 'the trailers')
+  const [head = '', body] = text.split('\r\n\r\n')
+  t.match(head, /^HTTP\/1\.1 200 /)
+  t.notMatch(head, /grpc-status|content-length/i)
+  t.match(head, /transfer-encoding: chunked/i)
+  t.equal(body, `6\r\n${CALL.toString('latin1')}\r\n0\r\ngrpc-status: 9\r\ngrpc-message: none`)
 })
 
 t.test('each message arrives when it is sent, in both directions', async (t) => {

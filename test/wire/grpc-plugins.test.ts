@@ -116,6 +116,28 @@ t.test('statuses are counted and logged', async (t) => {
   )
 })
 
+t.test('a call that its client gives up is counted as CANCELLED', async (t) => {
+  const server = await GrpcServer.start(t)
+  const { proxy, client } = await between(t, {
+    endpoints: [server.url],
+    top: ['metrics'],
+    config: { admin: { address: '127.0.0.1:0' } }
+  })
+  const { call, ended, next } = client.duplex()
+  call.write({ responses: [{ size: 10 }] })
+  await next()
+  call.cancel()
+  t.equal((await ended).code, status.CANCELLED)
+  await server.until(({ cancelled }) => cancelled === 1, 'the cancellation')
+  const text = await (await fetch(`${proxy.url('admin')}/metrics`)).text()
+  const lines = text.split('\n').filter((line) => /^outrigger_(grpc_)?requests_total/.test(line))
+  t.same(lines, [
+    'outrigger_requests_total{route="all",service="upstream",method="POST",code="499"} 1',
+    'outrigger_grpc_requests_total{route="all",service="upstream",code="CANCELLED"} 1'
+  ])
+  t.match(text, /outcome="cancelled"\} 1/)
+})
+
 t.test('grpc.health.v1', async (t) => {
   const HEALTH = '/grpc.health.v1.Health'
   const health = (services: Record<string, string>) => ({

@@ -219,6 +219,11 @@ export async function closeOf(socket: WebSocket): Promise<[code: number, reason:
   return [code, reason.toString()]
 }
 
+/** What the ws package keeps to itself. */
+export function socketOf(socket: WebSocket): Socket {
+  return (socket as unknown as { _socket: Socket })._socket
+}
+
 export async function messageOf(socket: WebSocket): Promise<{ data: Buffer; binary: boolean }> {
   const [data, binary] = await once(socket, 'message')
   return { data, binary }
