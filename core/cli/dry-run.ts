@@ -18,15 +18,20 @@ const PATIENCE = 1000
  * never fire, lines and numbers go nowhere, workers and requests are refused.
  *
  * @param config validated
+ * @param directory what relative paths in it are relative to
  * @returns undefined when it cannot be had this way
  */
-export async function hooksOf(plugin: Plugin, config: unknown): Promise<HookName[] | undefined> {
+export async function hooksOf(
+  plugin: Plugin,
+  config: unknown,
+  directory = process.cwd()
+): Promise<HookName[] | undefined> {
   const closing: (() => unknown)[] = []
   const kind: Place = plugin.places?.[0] ?? 'route'
   const context: SetupContext<never> = {
     config: config as never,
     place: { kind, name: 'none' },
-    directory: process.cwd(),
+    directory,
     log: silent,
     metrics: { counter: () => family, gauge: () => family, histogram: () => family },
     clock: {

@@ -51,7 +51,7 @@ export async function listPlugins(host: Host, config: Config | undefined): Promi
     known.configs.push(use.config)
     known.listed?.push(where)
   }
-  return Promise.all(found.map(describe))
+  return Promise.all(found.map((each) => describe(each, config?.directory)))
 }
 
 function* usesOf(config: Config): Iterable<[PluginUse, where: string]> {
@@ -61,8 +61,11 @@ function* usesOf(config: Config): Iterable<[PluginUse, where: string]> {
   for (const route of config.routes) for (const use of route.plugins) yield [use, `route ${route.name}`]
 }
 
-async function describe({ plugin, source, configs, listed }: Found): Promise<ListedPlugin> {
-  const answers = (await Promise.all(configs.map((config) => hooksOf(plugin, config)))).filter(
+async function describe(
+  { plugin, source, configs, listed }: Found,
+  directory = process.cwd()
+): Promise<ListedPlugin> {
+  const answers = (await Promise.all(configs.map((config) => hooksOf(plugin, config, directory)))).filter(
     (answer) => answer !== undefined
   )
   const hooks = answers.length === 0 ? undefined : [...new Set(answers.flat())]

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import type { Host } from '../host.js'
+import { addCerts } from './certs.js'
 import { describeFailure, type ExitCode, UsageError } from './failure.js'
 
 const DEFAULT_FILE = './sidecar.yaml'
@@ -183,6 +184,8 @@ Examples:
       const { newPlugin } = await import('./new-plugin.js')
       say(await newPlugin(name, options.dir, host))
     })
+
+  addCerts(program, { host, say, noCommandBehind, verbose })
 
   return program
 }

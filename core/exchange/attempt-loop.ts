@@ -6,6 +6,7 @@ import type { Service } from '../service/service.js'
 import { tellRecovery, tellTrouble } from '../service/trouble.js'
 import { type AttemptOwner, AttemptState } from './attempt.js'
 import { ExchangeState } from './exchange.js'
+import { formatGrpcTimeout } from './grpc.js'
 import { ResponseState } from './response.js'
 
 /** Attempts of one exchange, whatever plugins ask for: what keeps a Retry without end from being one. */
@@ -18,7 +19,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   protected current: AttemptState | undefined
   /** The service of the present attempt: another than the route's after a failover. */
   protected service: Service | undefined
-  #staleRetried = false
+  #repeated = false
 
   abstract isBodiless(status: number): boolean
   abstract information(status: number, headers: string[]): void
@@ -68,6 +69,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     )
     this.current = attempt
     this.attempts.push(attempt)
+    // The service is told what is left of the time its caller gave, not what there was.
+    if (retry !== undefined && this.callDeadline !== Number.POSITIVE_INFINITY)
+      attempt.headers.set('grpc-timeout', formatGrpcTimeout(this.callDeadline - this.now()))
     if (hooks.attempt === undefined) {
       this.#upload(attempt)
       return
@@ -125,7 +129,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
 
   concluded(attempt: AttemptState): void {
     if (attempt !== this.current) return
-    if (attempt.call?.stale === true && this.#repeatStale(attempt)) return
+    if (attempt.error?.code === 'UPSTREAM_RESET' && this.#repeat(attempt)) return
     const { endpoint, error } = attempt
     if (error !== undefined) tellTrouble(endpoint, error, this.now(), this.shared.log)
     else if (endpoint.trouble !== undefined) tellRecovery(endpoint, this.shared.log)
@@ -191,19 +195,20 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   }
 
   /**
-   * An upstream may close an idle connection just as a request goes out on it. Nobody decided on that attempt, so it
-   * is made again at the same endpoint, once, where repeating is harmless by the method's own meaning.
+   * An upstream may close a connection just as a request goes out on it. Nobody decided on that attempt, so it is made
+   * again at the same endpoint, once: whatever it is where the upstream said that it did not look at it (HTTP/2's GOAWAY
+   * and REFUSED_STREAM), and otherwise where repeating is harmless by the method's own meaning.
    */
-  #repeatStale(attempt: AttemptState): boolean {
+  #repeat(attempt: AttemptState): boolean {
+    const { upload } = this
     const { method } = this.request
-    if (
-      this.#staleRetried ||
-      this.upload !== undefined ||
-      (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS')
-    ) {
-      return false
-    }
-    this.#staleRetried = true
+    const unseen = !attempt.sent && (upload === undefined || upload.replayable)
+    const harmless =
+      attempt.call?.stale === true &&
+      upload === undefined &&
+      (method === 'GET' || method === 'HEAD' || method === 'OPTIONS')
+    if (this.#repeated || !(unseen || harmless)) return false
+    this.#repeated = true
     attempt.repeat()
     this.#send(attempt)
     return true

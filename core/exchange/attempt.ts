@@ -119,6 +119,16 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
   }
 
   responded(status: number, headers: string[], statusText: string, final: boolean): boolean {
+    if (!isChunkedAtMost(headers)) {
+      this.call?.cancel()
+      this.failed(
+        new ProxyError(
+          'BAD_UPSTREAM_RESPONSE',
+          'the service answered with a transfer coding other than chunked'
+        )
+      )
+      return true
+    }
     this.#head(status, headers)
     if (status >= 500) this.endpoint.failures++
     this.statusText = statusText
@@ -339,6 +349,18 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.endpoint.inFlight--
     this.#owner.settled(this)
   }
+}
+
+/** What another transfer coding makes of a body, its receiver could only guess: the field does not go on. */
+function isChunkedAtMost(flat: readonly string[]): boolean {
+  let chunked = false
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i] as string
+    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
+    if (chunked || (flat[i + 1] as string).toLowerCase() !== 'chunked') return false
+    chunked = true
+  }
+  return true
 }
 
 /** Takes hop-by-hop fields out, in place. @returns the content-length, where there is one */

@@ -1,7 +1,7 @@
 // What the core has to know of gRPC (PROTOCOL-HTTP2.md of the grpc repository): which requests are calls, how long they
 // may take, and how an answer of the proxy's own is told in gRPC's terms. Its messages pass by unread.
 
-import type { ErrorCode } from '../errors.js'
+import { type ErrorCode, statusOf } from '../errors.js'
 import type { ReplyBody } from '../hooks/decisions.js'
 
 const MEDIA_TYPE = 'application/grpc'
@@ -142,11 +142,12 @@ const BY_HTTP: Readonly<Record<number, GrpcStatusName>> = {
 }
 
 /**
- * The gRPC status of an answer that has none: of the proxy's own error by its code, of anything else by the published
- * mapping of HTTP statuses.
+ * The gRPC status of an answer that has none: of the proxy's own error by its code, of anything else, and of an error
+ * that goes out with another status than its code's, by the published mapping of HTTP statuses.
  */
 export function grpcStatusOf(httpStatus: number, code?: ErrorCode): number {
-  const name = (code === undefined ? undefined : BY_CODE[code]) ?? BY_HTTP[httpStatus] ?? 'UNKNOWN'
+  const known = code !== undefined && statusOf[code] === httpStatus ? BY_CODE[code] : undefined
+  const name = known ?? BY_HTTP[httpStatus] ?? 'UNKNOWN'
   return GRPC_STATUS[name]
 }
 

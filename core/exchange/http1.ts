@@ -91,7 +91,8 @@ export class Http1Downstream implements Downstream {
           break
         case 6:
           if (is(name, 'expect')) {
-            head.expectsContinue = value.toLowerCase() === '100-continue'
+            // HTTP/1.0 knows no 100, and what asks for one there is to be ignored (RFC 9110 section 10.1.1).
+            head.expectsContinue = value.toLowerCase() === '100-continue' && message.httpVersionMinor > 0
             continue
           }
           break

@@ -38,11 +38,19 @@ export class Peer implements Client {
   }
 }
 
-/** An IPv4 address that came in on an IPv6 socket is an IPv4 address. */
+/**
+ * An IPv4 address that came in on an IPv6 socket is an IPv4 address; the zone of a link-local one (`fe80::1%eth0`) is
+ * this machine's own name for where it came in.
+ */
 export function plain(remote: string | undefined): string {
   if (remote === undefined) return ''
-  return remote.startsWith('::ffff:') ? remote.slice(7) : remote
+  if (!remote.includes(':')) return remote
+  const zone = remote.indexOf('%')
+  const address = zone === -1 ? remote : remote.slice(0, zone)
+  return MAPPED.test(address) ? address.slice(7) : address
 }
+
+const MAPPED = /^::ffff:[\d.]+$/i
 
 /** Whether an address is in one of the ranges. A Unix socket has none: who may write to it is the file system's say. */
 export function isTrusted(ranges: BlockList | undefined, address: string): boolean {

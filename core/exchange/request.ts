@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { alike } from '../hooks/field.js'
 import type { Body, ExchangeRequest } from '../hooks/types.js'
 import { Fields } from './fields.js'
@@ -68,6 +69,10 @@ export function readField(head: RequestHead, name: string, value: string): void 
         return
       }
       break
+    case 5:
+      // CGI-like services read it as HTTP_PROXY, which names where they send their own requests (httpoxy).
+      if (alike(name, 'proxy')) return
+      break
     case 9:
       if (alike(name, 'forwarded')) {
         if (head.claims !== undefined) head.claims.forwarded = joined(head.claims.forwarded, value)
@@ -112,18 +117,26 @@ function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`
 }
 
-/** A host as RFC 3986 allows it in an authority, with its port. */
-const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::\d{0,5})?$/
+/** A name or an IPv4 address, or an IPv6 address in brackets, with its port. */
+const AUTHORITY = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9\-._~!$&'()*+,;=]+))(?::(\d{0,5}))?$/
 
-/** @returns the host in lower case without its port; undefined for what is no host */
+/**
+ * @returns the host in lower case without its port and without the dot that may end a full name; undefined for what is
+ *   no host
+ */
 export function hostOf(authority: string): string | undefined {
   // One client after another asks for the same host.
   if (authority === lastAuthority) return lastHost
   const match = AUTHORITY.exec(authority)
   if (match === null) return undefined
+  const [, ipv6, name, port] = match
+  if ((ipv6 !== undefined && !isIPv6(ipv6)) || Number(port ?? 0) > 65_535) return undefined
+  const host =
+    ipv6 === undefined ? (name as string).toLowerCase().replace(/\.$/, '') : `[${ipv6.toLowerCase()}]`
+  if (host === '') return undefined
   lastAuthority = authority
-  lastHost = (match[1] as string).toLowerCase()
-  return lastHost
+  lastHost = host
+  return host
 }
 
 let lastAuthority = ''

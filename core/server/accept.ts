@@ -25,7 +25,11 @@ export function accept(
     head = downstream.readHead()
     const parts = split(head)
     authority = parts.authority
-    host = hostOf(authority) ?? refuse('the Host header is not a host')
+    // HTTP/1.0 alone may leave it out.
+    if (authority !== '' || head.authority !== undefined)
+      host = hostOf(authority) ?? refuse('the Host header is not a host')
+    if (head.authority !== undefined && head.authority !== authority && hostOf(head.authority) === undefined)
+      refuse('the Host header is not a host')
     const normal = normalisePath(parts.rest) ?? refuse('the path cannot be used')
     path = normal.path
     query = normal.query

@@ -3,10 +3,13 @@
 
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** Whom the header names; undefined where it names nobody (a health check of the peer's own, a family we do not know). */
 export interface ProxyHeader {
   /** Bytes it takes up. */
   readonly length: number
+  /**
+   * Whom it names: the address is empty for the far end of a Unix socket. Undefined where it names nobody (a health
+   * check of the peer's own, or it does not know): then it is the peer itself.
+   */
   readonly source: { readonly address: string; readonly port: number } | undefined
 }
 
@@ -47,7 +50,7 @@ function readV1(bytes: Buffer): ProxyHeader | undefined {
   const words = bytes.toString('latin1', 0, end).split(' ')
   const [, family, source = '', destination = '', sourcePort = '', destinationPort = ''] = words
   if (family === 'UNKNOWN') return { length, source: undefined }
-  const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : undefined
+  const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isPlainIPv6 : undefined
   if (
     words.length !== 6 ||
     isAddress === undefined ||
@@ -58,7 +61,15 @@ function readV1(bytes: Buffer): ProxyHeader | undefined {
   ) {
     throw new SyntaxError('a PROXY line that names no connection')
   }
-  return { length, source: { address: source, port: Number(sourcePort) } }
+  return {
+    length,
+    source: { address: isIPv6(source) ? canonical(source) : source, port: Number(sourcePort) }
+  }
+}
+
+/** A zone (`fe80::1%eth0`) means something on the machine that wrote it alone. */
+function isPlainIPv6(text: string): boolean {
+  return isIPv6(text) && !text.includes('%')
 }
 
 function isPort(text: string): boolean {
@@ -75,26 +86,39 @@ function readV2(bytes: Buffer): ProxyHeader | undefined {
   if (more > V2_LONGEST) throw new SyntaxError('a PROXY header that is too long')
   const length = V2_FIXED + more
   if (bytes.length < length) return undefined
-  // LOCAL: the peer speaks for itself.
+  // LOCAL: the peer speaks for itself, and whatever else is said is to be ignored.
   if ((command & 0xf) === 0) return { length, source: undefined }
+  const addresses = ADDRESSES[family >> 4]
+  // Unspecified, stream or datagram; the rest "must be rejected as invalid by receivers" (section 2.2).
+  if (addresses === undefined || (family & 0xf) > 2) throw new SyntaxError('an unknown family of PROXY')
+  if (more < addresses) throw new SyntaxError('a PROXY header without its addresses')
   const body = bytes.subarray(V2_FIXED, length)
   switch (family >> 4) {
     case 1:
-      if (more < 12) throw new SyntaxError('a PROXY header without its addresses')
       return { length, source: { address: body.subarray(0, 4).join('.'), port: body.readUInt16BE(8) } }
     case 2:
-      if (more < 36) throw new SyntaxError('a PROXY header without its addresses')
       return { length, source: { address: ipv6(body), port: body.readUInt16BE(32) } }
+    case 3:
+      return { length, source: { address: '', port: 0 } }
     default:
       return { length, source: undefined }
   }
 }
 
-/** As the URL standard writes it, which is RFC 5952's way; one that stands for an IPv4 address is that. */
+/** Bytes that the addresses take up by their family: unspecified, IPv4, IPv6, Unix. */
+const ADDRESSES = [0, 12, 36, 216]
+
 function ipv6(bytes: Buffer): string {
-  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(2 * at).toString(16))
-  if (bytes.subarray(0, 12).equals(MAPPED)) return bytes.subarray(12, 16).join('.')
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+  return canonical(Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(2 * at).toString(16)).join(':'))
 }
 
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
+/** As the URL standard writes it, which is RFC 5952's way; one that stands for an IPv4 address is that. */
+function canonical(address: string): string {
+  const text = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  const mapped = MAPPED.exec(text)
+  if (mapped === null) return text
+  const [high, low] = [1, 2].map((at) => Number.parseInt(mapped[at] as string, 16)) as [number, number]
+  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+}
+
+const MAPPED = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/

@@ -58,7 +58,10 @@ export function streamFailure(reset: number, cause: SystemError | undefined): Fa
   return {
     code: 'UPSTREAM_RESET',
     message: 'the service broke off before it had answered',
-    cause: cause ?? Object.assign(new Error(`stream closed with ${nameOf(reset)}`), { code: nameOf(reset) })
+    cause:
+      cause !== undefined && cause.code !== 'ERR_HTTP2_STREAM_ERROR'
+        ? cause
+        : Object.assign(new Error(`stream closed with ${nameOf(reset)}`), { code: nameOf(reset) })
   }
 }
 

@@ -1,7 +1,7 @@
 // The one file that knows undici's dispatch API. It uses the handler form with raw header buffers: the other form
 // parses them into an object, which loses casing and order and costs more than all the rest of a small request.
 
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { ProxyError } from '../errors.js'
@@ -16,6 +16,7 @@ class UpstreamCall implements Call {
   #resume: (() => void) | undefined = undefined
   #cancelled = false
   #responded = false
+  #bodiless = false
 
   constructor(listener: UpstreamListener) {
     this.listener = listener
@@ -48,6 +49,7 @@ class UpstreamCall implements Call {
       return true
     }
     this.#responded = true
+    this.#bodiless = status === 204 || status === 304
     return this.listener.responded(status, decode(headers), statusText, false)
   }
 
@@ -71,11 +73,15 @@ class UpstreamCall implements Call {
     this.listener.ended(trailers === null || trailers.length === 0 ? none : decode(trailers))
   }
 
-  onError(error: Error & { code?: string; socket?: { bytesRead?: number } }): void {
+  onError(error: ToldError): void {
     if (this.#cancelled) return
     this.#cancelled = true
-    if (this.sent && !this.#responded && isReset(error.code) && (error.socket?.bytesRead ?? 0) > 0)
-      this.stale = true
+    // A 304 may say how long the body is that it leaves out (RFC 9110 section 8.6); undici misses it.
+    if (this.#bodiless && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+      this.listener.ended(none)
+      return
+    }
+    if (this.sent && !this.#responded && isReset(error.code) && error.idle === true) this.stale = true
     this.listener.failed(translate(error, this.sent))
   }
 }
@@ -140,7 +146,18 @@ export class Upstream implements Connection {
   }
 }
 
-/** Connections whose errors tell, as undici's own do, whether anything was ever read: a plain ECONNRESET does not. */
+/** What a connection ended with. */
+type ToldError = Error & {
+  code?: string
+  /** It had served others, and not one byte had come since the last request went out on it. */
+  idle?: boolean
+}
+
+/** Bytes that a connection had read when it was written to last. */
+const kRead = Symbol('read')
+type Read = Socket & { [kRead]?: number }
+
+/** Connections whose errors tell whether they were idle. */
 function tellingConnector(
   options: buildConnector.BuildOptions,
   tls: UpstreamTls | undefined
@@ -157,12 +174,23 @@ function tellingConnector(
     const named = isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }
     connect(named, (...result) => {
       const [, socket] = result
-      socket?.on('error', (error: Error & { socket?: { bytesRead: number } }) => {
-        error.socket ??= { bytesRead: socket.bytesRead }
-      })
+      if (socket) tell(socket)
       callback(...result)
     })
   }
+}
+
+function tell(socket: Read): void {
+  const { write } = socket
+  socket.write = function (this: Read, ...args: unknown[]): boolean {
+    this[kRead] = this.bytesRead
+    return (write as (...args: unknown[]) => boolean).apply(this, args)
+  } as typeof write
+  socket.on('error', (error: ToldError) => {
+    error.idle = socket.bytesRead > 0 && socket.bytesRead === socket[kRead]
+    // undici takes a reset for the end of a body that ends with its connection: half of it would pass for all.
+    if (error.code === 'ECONNRESET') error.code = 'EPIPE'
+  })
 }
 
 function tlsOptions(tls: UpstreamTls): object {

@@ -73,10 +73,8 @@ export class MessageTunnel extends UpgradedSockets implements LaneOwner, Connect
     if (this.#flowing) return
     this.#flowing = true
     for (const side of ['client', 'upstream'] as const) {
-      const head = this.heads[side]
-      if (side === 'client') this.bytesIn += head.length
-      if (head.length > 0) this.#lanes[side].read(head)
-      else this.#lanes[side].pass()
+      this.read(side)
+      this.#lanes[side].pass()
       if (this.socketOf(side).readableEnded) this.#lanes[side].end()
     }
   }

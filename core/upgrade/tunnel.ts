@@ -27,12 +27,9 @@ export class Tunnel extends UpgradedSockets {
 
   protected override begin(): void {
     for (const side of ['client', 'upstream'] as const) {
-      const head = this.heads[side]
-      // Before it is passed on, which may pause it again.
+      // First, since what is read may pause it again.
       this.socketOf(side).resume()
-      if (head.length === 0) continue
-      if (side === 'client') this.bytesIn += head.length
-      this.received(side, head)
+      this.read(side)
     }
   }
 

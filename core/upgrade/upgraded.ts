@@ -70,9 +70,9 @@ export abstract class UpgradedSockets extends Deadline implements Upgraded {
   abstract readonly bytesOut: number
   protected readonly client: Duplex
   protected readonly upstream: Duplex
-  protected readonly heads: Record<Side, Buffer>
   /** All has been said: what comes now is read for its end alone. */
   protected leaving = false
+  readonly #heads: Record<Side, Buffer>
   readonly #deadlines: Deadlines
   readonly #idleTimeout: number
   readonly #owner: UpgradedOwner
@@ -85,7 +85,7 @@ export abstract class UpgradedSockets extends Deadline implements Upgraded {
     super()
     this.client = parts.client
     this.upstream = parts.upstream
-    this.heads = { client: parts.clientHead, upstream: parts.upstreamHead }
+    this.#heads = { client: parts.clientHead, upstream: parts.upstreamHead }
     this.#idleTimeout = parts.idleTimeout
     this.#deadlines = parts.deadlines
     this.#owner = parts.owner
@@ -125,6 +125,22 @@ export abstract class UpgradedSockets extends Deadline implements Upgraded {
     }
     this.leave('idle')
     if (!this.sayGoAway()) this.cut('idle')
+  }
+
+  /** Takes what comes from a side from now on, and what had come behind its head. Whether it flows is up to the caller. */
+  protected read(side: Side): void {
+    // Not before: a `readable` listener of its former owner that is taken off resumes whoever has one for `data`.
+    this.socketOf(side).on('data', (chunk: Buffer) => {
+      this.touch()
+      this.#take(side, chunk)
+    })
+    const head = this.#heads[side]
+    if (head.length > 0) this.#take(side, head)
+  }
+
+  #take(side: Side, chunk: Buffer): void {
+    if (side === 'client') this.bytesIn += chunk.length
+    this.received(side, chunk)
   }
 
   /** Something moved. */
@@ -191,11 +207,6 @@ export abstract class UpgradedSockets extends Deadline implements Upgraded {
     socket.pause()
     // What an error means is seen at the close that follows it.
     socket.on('error', () => {})
-    socket.on('data', (chunk: Buffer) => {
-      if (side === 'client') this.bytesIn += chunk.length
-      this.touch()
-      this.received(side, chunk)
-    })
     socket.on('drain', () => {
       this.touch()
       this.drained(side)

@@ -49,7 +49,10 @@ function jwksProblem(value: string): string | undefined {
   if (value === '') return 'expected a file or an http or https URL'
   if (!value.includes('://')) return undefined
   const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return 'expected a file or an http or https URL'
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    // What stands before an @ may be a password.
+    return `expected a file or an http or https URL${value.includes('@') ? '' : `, not ${JSON.stringify(value)}`}`
+  }
   if (url.username !== '' || url.password !== '')
     return 'expected a URL without user and password: a key set is public'
   return undefined

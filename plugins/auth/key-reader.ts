@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { Pool } from 'undici'
 
@@ -20,14 +20,11 @@ export function isUrl(jwks: string): boolean {
 export function fileReader(path: string): KeyReader {
   return {
     async read(signal) {
-      const file = await open(path)
-      try {
-        const { size } = await file.stat()
-        if (size > MOST_BYTES) throw new Error(`it is larger than ${MOST_BYTES} bytes`)
-        return decode(await file.readFile({ signal }))
-      } finally {
-        await file.close()
-      }
+      const found = await stat(path)
+      // A pipe would hold one of Node's few threads until somebody writes into it.
+      if (!found.isFile()) throw new Error('it is no file')
+      if (found.size > MOST_BYTES) throw new Error(`it is larger than ${MOST_BYTES} bytes`)
+      return decode(await readFile(path, { signal }))
     },
     close() {}
   }

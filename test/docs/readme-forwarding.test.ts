@@ -1,10 +1,9 @@
 // What README.md says of headers, and what it says is not there yet: a list that must not outlive what it is about.
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { connect } from 'node:http2'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { configSchema } from '../../core/config/json-schema.js'
-import { checkConfig } from '../../core/server/load.js'
-import { host } from '../../plugins/host.js'
 import { checkout } from '../repository/command.js'
 import { startTestProxy } from '../support/proxy.js'
 import { parseResponse, RawClient } from '../support/raw-client.js'
@@ -41,7 +40,7 @@ async function answered(client: RawClient) {
 }
 
 t.test('headers of a request', async (t) => {
-  t.same([bothWays.length, fromRequests.length, added.length], [10, 6, 4])
+  t.same([bothWays.length, fromRequests.length, added.length], [10, 7, 4])
   const sent = [...bothWays, ...fromRequests].filter((name) => !FRAMING.includes(name))
   const { client, seen } = await exchange(t, (authority) =>
     [
@@ -98,26 +97,34 @@ t.test('headers of a response', async (t) => {
   t.notMatch(response?.fields.join('\n'), 'the service')
 })
 
-t.test('not yet: HTTP/2 and client certificates', async (t) => {
-  const config = (protocol: string) => ({
-    listeners: { in: { address: '127.0.0.1:0' } },
-    services: { orders: { endpoints: ['http://127.0.0.1:1'], protocol } }
-  })
-  await t.resolves(checkConfig(host, config('http')))
-  await t.rejects(checkConfig(host, config('h2')), /not supported yet/)
-  const { properties } = (await configSchema(host)) as {
-    properties: { listeners: { additionalProperties: { properties: { tls: { properties: object } } } } }
-  }
-  t.same(Object.keys(properties.listeners.additionalProperties.properties.tls.properties), ['cert', 'key'])
-})
-
-t.test('not yet: an upgrade is a plain request to the service', async (t) => {
+t.test('not yet: an upgrade to anything but a WebSocket is a plain request', async (t) => {
   const { client, seen } = await exchange(
     t,
-    (authority) => `GET / HTTP/1.1\r\nHost: ${authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
+    (authority) =>
+      `GET / HTTP/1.1\r\nHost: ${authority}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n` +
+      'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n'
   )
   t.equal((await answered(client))?.status, 200)
-  t.notMatch(seen[0]?.fields.join('\n').toLowerCase(), 'upgrade')
+  t.notMatch(seen[0]?.fields.join('\n').toLowerCase(), /upgrade|http2-settings/)
+})
+
+t.test('not yet: WebSockets over HTTP/2', async (t) => {
+  const upstream = await startUpstream(t, (_request, response) => void response.end())
+  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
+  const session = connect(proxy.url())
+  t.teardown(() => session.destroy())
+  const [settings] = await once(session, 'remoteSettings')
+  t.not(settings.enableConnectProtocol, true)
+})
+
+t.test('not yet: a 100 that nobody asked for', async (t) => {
+  const upstream = await startRawUpstream(t, (socket) => {
+    socket.on('data', () =>
+      socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    )
+  })
+  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
+  t.equal((await fetch(proxy.url())).status, 502)
 })
 
 t.test('not yet: CONNECT', async (t) => {

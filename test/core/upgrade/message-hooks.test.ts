@@ -216,6 +216,33 @@ t.test(
   }
 )
 
+t.test('open is waited for, whatever the upstream’s socket went through before', async (t) => {
+  const plugins = new Plugins()
+  const trace: string[] = []
+  let release: (() => void) | undefined
+  const create = plugins.tunnel({
+    open: () => new Promise<void>((resolve) => void (release = resolve)),
+    message: (message) => void trace.push(message.text())
+  })
+  const { client, server, front } = await connectEnds(t, {
+    plain: true,
+    create(parts) {
+      // As an HTTP client does that has read the answer and hands its socket over.
+      const listener = () => {}
+      parts.upstream.on('readable', listener)
+      parts.upstream.off('readable', listener)
+      return create(parts)
+    }
+  })
+  const got = messageOf(client)
+  server.send('first')
+  await until(() => front.upstream.readableLength > 0)
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  t.same(trace, [])
+  release?.()
+  t.equal((await got).data.toString(), 'first')
+})
+
 t.test('goAway and leaving while open is waited for', async (t) => {
   const waits = { open: () => new Promise<void>(() => {}), hookTimeout: 1_000 }
   const told = await connected(t, waits)

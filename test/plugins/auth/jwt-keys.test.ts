@@ -75,7 +75,7 @@ t.test('a file that is not there, or is no key set, keeps the plugin from being 
   }
   remove()
   await t.rejects(openAuth(t, jwt(), { directory }), { message: /no such file/ })
-  await t.rejects(openAuth(t, jwt({ jwks: '.' }), { directory }), { message: /EISDIR|directory/ })
+  await t.rejects(openAuth(t, jwt({ jwks: '.' }), { directory }), { message: /it is no file/ })
 })
 
 t.test('keys without kid, and kids that are two keys', async (t) => {
