@@ -8,7 +8,7 @@ import type { Call, UpstreamListener } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
 import { Fields } from './fields.js'
 import { grpcStatusIn } from './grpc.js'
-import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
+import { isChunkedAtMost, strip } from './response-head.js'
 
 /** Bytes and ms that throwing a response away may take; past them its connection is closed instead. */
 const DISCARD_BYTES = 64 * 1024
@@ -349,48 +349,6 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     this.endpoint.inFlight--
     this.#owner.settled(this)
   }
-}
-
-/** What another transfer coding makes of a body, its receiver could only guess: the field does not go on. */
-function isChunkedAtMost(flat: readonly string[]): boolean {
-  let chunked = false
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = flat[i] as string
-    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
-    if (chunked || (flat[i + 1] as string).toLowerCase() !== 'chunked') return false
-    chunked = true
-  }
-  return true
-}
-
-/** Takes hop-by-hop fields out, in place. @returns the content-length, where there is one */
-function strip(flat: string[]): number | undefined {
-  let contentLength: number | undefined
-  let named: string[] | undefined
-  let to = 0
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = flat[i] as string
-    if (name.length === 10 && name.toLowerCase() === 'connection') {
-      const more = namedByConnection(flat[i + 1] as string)
-      if (more !== undefined) named = named === undefined ? more : named.concat(more)
-      continue
-    }
-    if (isHopByHop(name)) continue
-    if (name.length === 14 && name.toLowerCase() === 'content-length') contentLength = Number(flat[i + 1])
-    if (to !== i) {
-      flat[to] = name
-      flat[to + 1] = flat[i + 1] as string
-    }
-    to += 2
-  }
-  flat.length = to
-  if (named !== undefined) {
-    removeNamed(
-      flat,
-      named.filter((name) => name !== 'content-length')
-    )
-  }
-  return contentLength
 }
 
 export function pastBudget(limit: number): ProxyError {

@@ -17,6 +17,7 @@ import {
   streamFailure,
   timedOut
 } from './http2-failure.js'
+import { Pulse, type Pulsing, type SessionTiming } from './http2-pulse.js'
 import { dial, type Place } from './http2-socket.js'
 
 /** Bytes that a stream may send us ahead of its reader, and so what a reader that has stopped costs at most. */
@@ -34,34 +35,6 @@ const MAX_STREAMS = 1_000
 const MAX_REQUESTS = 2 ** 30 - 2 * MAX_STREAMS
 /** Of ORIGIN frames, which Node collects without end. */
 const MAX_ORIGINS = 128
-
-/** ms. Tests have shorter ones. */
-export interface SessionTiming {
-  /** Of silence before a PING. */
-  readonly pingAfter: number
-  /** For its answer. */
-  readonly pingTimeout: number
-  /** Between PINGs once `MAX_STRIKES` of them brought nothing but their answers. */
-  readonly pingRest: number
-  /** Least time that an idle session is kept. */
-  readonly idle: number
-}
-
-export const TIMING: SessionTiming = {
-  pingAfter: 15_000,
-  pingTimeout: 5_000,
-  pingRest: 330_000,
-  idle: 60_000
-}
-
-/**
- * PINGs in a row that servers of gRPC put up with while they send nothing themselves; more within 5 min, and they end
- * the connection with too_many_pings (gRPC's keepalive.md).
- */
-const MAX_STRIKES = 3
-
-/** ms by which a timer may be late before it says more of us than of the peer. */
-const HELD_UP = 1_000
 
 export interface SessionOptions {
   readonly place: Place
@@ -85,7 +58,7 @@ export interface SessionOwner {
 }
 
 /** One HTTP/2 connection to an endpoint. */
-export class Session {
+export class Session implements Pulsing {
   /** Streams that are open. */
   open = 0
   /** Streams that may be. */
@@ -101,16 +74,11 @@ export class Session {
   readonly #socket: Socket
   #state: 'connecting' | 'open' | 'leaving' | 'gone' = 'connecting'
   #http2: ClientHttp2Session | undefined
-  #timer: NodeJS.Timeout
-  #dueAt: number
+  readonly #timer: NodeJS.Timeout
+  #pulse: Pulse | undefined
   #error: SystemError | undefined
   /** The last stream that the peer has looked at, by its GOAWAY. */
   #lastSeen = Number.POSITIVE_INFINITY
-  #idleSince = 0
-  #heardBefore = -1
-  #strikes = 0
-  #pinged = false
-  #pingedAt = 0
   #origins = 0
 
   constructor(options: SessionOptions, owner: SessionOwner) {
@@ -119,8 +87,7 @@ export class Session {
     this.#owner = owner
     this.authority = place.authority
     this.scheme = tls === undefined ? 'http' : 'https'
-    this.#dueAt = performance.now() + connectTimeout
-    this.#timer = setTimeout(() => this.#due(), connectTimeout).unref()
+    this.#timer = setTimeout(() => this.#tooLate(), connectTimeout).unref()
     const socket = dial(place, tls, protocols)
     this.#socket = socket
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => this.#connected())
@@ -131,6 +98,10 @@ export class Session {
   /** Whether another request may begin. */
   get hasRoom(): boolean {
     return this.#state === 'open' && this.open < this.limit && !this.#isClosing()
+  }
+
+  get leaving(): boolean {
+    return this.#state === 'leaving'
   }
 
   /** @throws as `ClientHttp2Session.request` */
@@ -145,9 +116,8 @@ export class Session {
   /** A stream has closed. */
   release(): void {
     if (--this.open === 0) {
-      this.#idleSince = performance.now()
+      this.#pulse?.rest()
       this.#http2?.unref()
-      if (this.#state === 'leaving') this.#arm(this.#options.timing.pingTimeout)
     }
     this.#owner.roomier(this)
   }
@@ -177,6 +147,24 @@ export class Session {
     this.#gone(undefined)
   }
 
+  // What its pulse finds
+
+  ping(answered: () => void): void {
+    // Node sends none on a session that is leaving; its socket's keep-alive has to do.
+    if (this.leaving) answered()
+    else this.#http2?.ping((error) => error === null && answered())
+  }
+
+  lost(): void {
+    this.destroy(timedOut(`no answer to a PING within ${this.#options.timing.pingTimeout} ms`))
+  }
+
+  idled(): void {
+    // A socket whose other end does not close it would stay.
+    if (this.leaving) this.destroy(undefined)
+    else this.close()
+  }
+
   #connected(): void {
     const { tls } = this.#options
     if (tls !== undefined) {
@@ -200,7 +188,6 @@ export class Session {
       // What a client may send is the listener's to say; nghttp2 would end the session over it.
       maxSendHeaderBlockLength: 1024 * 1024
     }
-    // A session that is leaving cannot send PINGs any more.
     this.#socket.setKeepAlive(true, this.#options.timing.pingAfter)
     const http2 = connect('http://upstream', options)
     this.#http2 = http2
@@ -227,10 +214,16 @@ export class Session {
       return
     }
     this.#state = 'open'
-    this.#idleSince = performance.now()
+    clearTimeout(this.#timer)
     this.#http2?.unref()
-    this.#arm(this.#options.timing.pingAfter)
+    this.#pulse = new Pulse(this, this.#options.timing)
     this.#owner.ready(this)
+  }
+
+  #tooLate(): void {
+    const what = this.#http2 === undefined ? 'connection' : 'SETTINGS'
+    const message = `no ${what} within ${this.#options.connectTimeout} ms`
+    this.#fail(this.#isUnsettled() ? new NotHttp2Error('ETIMEDOUT', message) : timedOut(message))
   }
 
   /** It failed or has closed. */
@@ -238,13 +231,9 @@ export class Session {
     this.#error ??= error
     if (this.#state === 'gone') return
     if (this.#state === 'connecting') {
-      const { tls } = this.#options
       const cause = this.#error ?? new Error('closed before it was ready')
-      // Over TLS, ALPN has settled that it is HTTP/2, so that what is wrong is another thing.
-      const wrong = this.#http2 !== undefined && tls === undefined
-      this.#fail(
-        wrong ? new NotHttp2Error('ERR_NOT_HTTP2', 'no SETTINGS answered the preface', cause) : cause
-      )
+      const what = 'no SETTINGS answered the preface'
+      this.#fail(this.#isUnsettled() ? new NotHttp2Error('ERR_NOT_HTTP2', what, cause) : cause)
       return
     }
     this.#gone(undefined)
@@ -263,13 +252,13 @@ export class Session {
 
   #leave(): void {
     this.#state = 'leaving'
-    if (this.open === 0) this.#arm(this.#options.timing.pingTimeout)
     this.#owner.leaving(this)
   }
 
   #gone(failure: Failure | undefined): void {
     this.#state = 'gone'
     clearTimeout(this.#timer)
+    this.#pulse?.stop()
     this.#owner.gone(this, failure)
   }
 
@@ -279,64 +268,6 @@ export class Session {
     if (!http2.closed && !http2.destroyed) return false
     this.#leave()
     return true
-  }
-
-  #arm(ms: number): void {
-    clearTimeout(this.#timer)
-    this.#dueAt = performance.now() + ms
-    this.#timer = setTimeout(() => this.#due(), ms).unref()
-  }
-
-  #due(): void {
-    const { connectTimeout, timing } = this.#options
-    const now = performance.now()
-    if (this.#state === 'connecting') {
-      const what = `no ${this.#http2 === undefined ? 'connection' : 'SETTINGS'} within ${connectTimeout} ms`
-      this.#fail(this.#isUnsettled() ? new NotHttp2Error('ETIMEDOUT', what) : timedOut(what))
-      return
-    }
-    const heard = this.heard !== this.#heardBefore
-    this.#heardBefore = this.heard
-    if (this.open === 0) {
-      if (this.#state === 'leaving') {
-        this.destroy(undefined)
-        return
-      }
-      if (now - this.#idleSince >= timing.idle) {
-        this.close()
-        return
-      }
-    }
-    if (heard || this.#state === 'leaving') {
-      this.#strikes = 0
-      this.#pinged = false
-      this.#arm(timing.pingAfter)
-    } else if (!this.#pinged) {
-      this.#ping(now)
-    } else if (now - this.#dueAt > HELD_UP) {
-      // The answer may be there, behind whatever kept us from reading it.
-      this.#arm(timing.pingTimeout)
-    } else {
-      this.destroy(timedOut(`no answer to a PING within ${timing.pingTimeout} ms`))
-    }
-  }
-
-  #ping(now: number): void {
-    const { timing } = this.#options
-    const rested = this.open > 0 && now - this.#pingedAt >= timing.pingRest
-    if (this.#strikes >= MAX_STRIKES && !rested) {
-      this.#arm(timing.pingAfter)
-      return
-    }
-    this.#strikes++
-    this.#pinged = true
-    this.#pingedAt = now
-    this.#arm(timing.pingTimeout)
-    this.#http2?.ping((error) => {
-      if (error !== null || this.#state === 'gone') return
-      this.#pinged = false
-      this.#arm(timing.pingAfter)
-    })
   }
 
   /** Why a stream of this session ended before its response had. @param own the stream's error */

@@ -1,13 +1,8 @@
 import type { Call, Connection, UpstreamListener, UpstreamOptions, UpstreamRequest } from './connection.js'
 import { type CallOwner, Http2Call } from './http2-call.js'
 import { errorOf, type Failure } from './http2-failure.js'
-import {
-  Session,
-  type SessionOptions,
-  type SessionOwner,
-  type SessionTiming,
-  TIMING
-} from './http2-session.js'
+import { type SessionTiming, TIMING } from './http2-pulse.js'
+import { Session, type SessionOptions, type SessionOwner } from './http2-session.js'
 import { placeOf } from './http2-socket.js'
 
 /** ms without another try once a further session could not be had, while there are sessions that work. */

@@ -142,7 +142,7 @@ t.test('what cannot be found says what was tried', async (t) => {
   const dir = t.testdir({ plugins: { 'mine.ts': typescript('mine') }, 'sibling.ts': typescript('sibling') })
   t.same(await problems(dir, 'retyr'), ['plugins[0]: unknown plugin "retyr": did you mean "retry"?'])
   t.same(await problems(dir, 'nowhere'), [
-    'plugins[0]: unknown plugin "nowhere": it is not built in (auth, from-json-schema, load-balancer, logging, marked, ' +
+    'plugins[0]: unknown plugin "nowhere": it is not built in (auth, buffers, from-json-schema, load-balancer, logging, marked, ' +
       'metrics, retry), and no package "outrigger-plugin-nowhere" or "nowhere" is installed for DIR'
   ])
   t.match(await problems(dir, '@acme/x'), [

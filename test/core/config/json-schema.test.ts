@@ -44,6 +44,41 @@ t.test('wrong keys and values fail where they are', async (t) => {
   t.ok(check({ listeners, plugins: [{ retry: {}, metrics: {} }] }).length > 0)
 })
 
+t.test('every key of a listener and of its TLS', async (t) => {
+  const check = await validator()
+  const pair = { cert: 'a.pem', key: 'a.key' }
+  const at = (listener: object) => check({ listeners: { a: { address: ':0', ...listener } } })
+  const all = {
+    tls: {
+      ...pair,
+      ca: 'ca.pem',
+      clientAuth: 'require',
+      minVersion: 'TLSv1.3',
+      sni: [
+        { name: 'a.test', ...pair },
+        { names: ['*.b.test'], ...pair }
+      ]
+    },
+    maxConnections: 1,
+    http2: false,
+    maxStreams: 1,
+    trustedProxies: ['10.0.0.0/8', '::1'],
+    proxyProtocol: true,
+    forwarded: true,
+    via: 'edge',
+    serverTiming: true
+  }
+  t.same(at(all), [])
+  t.same(at({ via: true }), [])
+  t.ok(at({ via: 'my edge' }).includes('/listeners/a/via'))
+  t.ok(at({ trustedProxies: ['localhost'] }).includes('/listeners/a/trustedProxies/0'))
+  t.ok(at({ tls: { ...pair, clientAuth: 'yes' } }).includes('/listeners/a/tls/clientAuth'))
+  t.ok(at({ tls: { ...pair, sni: [{ nam: 'x', ...pair }] } }).includes('/listeners/a/tls/sni/0'))
+  for (const protocol of ['http', 'https', 'h2c', 'h2', 'auto'])
+    t.same(check({ listeners, services: { s: { protocol } } }), [])
+  t.ok(check({ listeners, services: { s: { protocol: 'h3' } } }).includes('/services/s/protocol'))
+})
+
 t.test('a plugin is offered where it may stand, and any file or package passes with any keys', async (t) => {
   const check = await validator()
   const balancer = { 'load-balancer': { policy: 'random' } }

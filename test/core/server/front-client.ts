@@ -133,7 +133,11 @@ export async function get2(way: Way): Promise<RawResponse> {
     return await new Promise((resolve, reject) => {
       session.once('error', reject)
       session.once('close', () => reject(new Error('the session ended without an answer')))
-      const stream = session.request({ ':path': way.path ?? '/', ...given })
+      const stream = session.request({
+        ':authority': way.host ?? 'shop.example',
+        ':path': way.path ?? '/',
+        ...given
+      })
       const fields: string[] = []
       let status = 0
       let body = ''

@@ -58,6 +58,7 @@ export class PeerConnection {
 
   constructor(socket: Socket, onFrame: (frame: Frame, connection: PeerConnection) => void) {
     this.socket = socket
+    socket.setNoDelay()
     socket.on('error', () => {})
     socket.on('data', (chunk) => {
       this.#rest = Buffer.concat([this.#rest, chunk])

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Http2Upstream } from '../../../core/service/http2.js'
-import { TIMING } from '../../../core/service/http2-session.js'
+import { TIMING } from '../../../core/service/http2-pulse.js'
 import { Heard, options, until } from './http2-calls.js'
 import * as h2 from './http2-frames.js'
 
@@ -197,20 +197,45 @@ t.test('a connection that closes without a word fails what was on it', async (t)
   t.match(heard.call, { sent: true, stale: true }, 'it had served another, and not a byte came')
 })
 
-t.test(
-  'a response without a valid status, and frames that are none, are BAD_UPSTREAM_RESPONSE',
-  async (t) => {
-    const { upstream } = await world(t, {
+t.test('a response without a status is BAD_UPSTREAM_RESPONSE', async (t) => {
+  const { upstream } = await world(t, {
+    frame({ type, stream }, connection) {
+      if (type === h2.HEADERS) connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.field('x-a', '1'))
+    }
+  })
+  t.match((await new Heard(upstream).end).error, { code: 'BAD_UPSTREAM_RESPONSE' })
+})
+
+t.test('frames that are none end all that is on their session, and another takes its place', async (t) => {
+  const { upstream, peer } = await world(t, {
+    frame({ type, stream }, connection) {
+      if (type === h2.GOAWAY) connection.socket.end()
+      if (type !== h2.HEADERS) return
+      if (peer.connections.length > 1) connection.answer(stream, 'fine')
+      else if (stream === 3) connection.socket.write(Buffer.alloc(64, 0xff))
+    }
+  })
+  const both = [new Heard(upstream), new Heard(upstream)]
+  // Node before 24 says nothing of what was wrong.
+  for (const { end } of both) t.match((await end).error, { code: /^(BAD_UPSTREAM_RESPONSE|UPSTREAM_RESET)$/ })
+  t.equal((await new Heard(upstream).end).body, 'fine')
+})
+
+t.test('frames that are none, from a peer that stays: found by a PING at the latest', async (t) => {
+  const { upstream, peer } = await world(
+    t,
+    {
       frame({ type, stream }, connection) {
-        if (type !== h2.HEADERS) return
-        if (stream === 1) connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.field('x-a', '1'))
-        else connection.socket.write(Buffer.alloc(64, 0xff))
+        if (type === h2.HEADERS && peer.connections.length > 1) connection.answer(stream, 'fine')
+        else if (type === h2.HEADERS) connection.socket.write(Buffer.alloc(64, 0xff))
       }
-    })
-    t.match((await new Heard(upstream).end).error, { code: 'BAD_UPSTREAM_RESPONSE' })
-    t.match((await new Heard(upstream).end).error, { code: 'BAD_UPSTREAM_RESPONSE' })
-  }
-)
+    },
+    {},
+    { pingAfter: 20, pingTimeout: 20 }
+  )
+  t.match((await new Heard(upstream).end).error, { status: 502 })
+  t.equal((await new Heard(upstream).end).body, 'fine')
+})
 
 t.test('a header block without end is refused', async (t) => {
   const { upstream } = await world(t, {
@@ -262,7 +287,7 @@ t.test('a peer that takes connections and no request does not keep one connectin
 })
 
 t.test('a silent session is asked by PING, and one that does not answer is over', async (t) => {
-  const { upstream, peer } = await world(t, {}, {}, { pingAfter: 20, pingTimeout: 60 })
+  const { upstream, peer } = await world(t, {}, {}, { pingAfter: 20, pingTimeout: 40 })
   const heard = new Heard(upstream)
   await until(() => peer.connections[0]?.count(h2.PING) === 2)
   t.equal(heard.error, undefined, 'an answer will do')
@@ -271,7 +296,7 @@ t.test('a silent session is asked by PING, and one that does not answer is over'
 })
 
 t.test('PINGs that bring nothing but their answers are not sent again and again', async (t) => {
-  const { upstream, peer } = await world(t, {}, {}, { pingAfter: 10, pingTimeout: 60 })
+  const { upstream, peer } = await world(t, {}, {}, { pingAfter: 20, pingTimeout: 20 })
   const heard = new Heard(upstream)
   await until(() => peer.connections[0]?.count(h2.PING) === 3)
   await new Promise((resolve) => setTimeout(resolve, 100))
@@ -286,7 +311,7 @@ t.test('an idle session is closed, with a GOAWAY', async (t) => {
     t,
     { frame: ({ type, stream }, connection) => type === h2.HEADERS && connection.answer(stream, 'fine') },
     { keepAlive: 1 },
-    { pingAfter: 10, idle: 40 }
+    { pingTimeout: 20, idle: 40 }
   )
   await new Heard(upstream).end
   await until(() => peer.connections[0]?.socket.destroyed === true)

@@ -8,7 +8,7 @@ import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { certificate } from '../../support/certificates.js'
-import { type Asked, accepting, ask, ca, server } from './accepting.js'
+import { type Asked, accepting, ask, ca, server, until } from './accepting.js'
 
 const run = promisify(execFile)
 
@@ -235,6 +235,38 @@ t.test('what is no handshake ends the connection, and nothing else', async (t) =
     [],
     'no stranger fills the log'
   )
+})
+
+t.test('whoever holds the raw connection hears of its end, however it ends', async (t) => {
+  let open = 0
+  const { port } = await accepting(t, {
+    handshakeTimeout: 200,
+    before: (raw, go) => {
+      open++
+      raw.once('close', () => open--)
+      go()
+    }
+  })
+  await ask(port)
+  await until(() => open === 0)
+  const client = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: ca.cert })
+  await once(client, 'secureConnect')
+  t.equal(open, 1)
+  client.destroy()
+  await until(() => open === 0)
+  const plain = connectRaw(port, '127.0.0.1')
+  plain.on('error', () => {})
+  plain.write('GET / HTTP/1.1\r\n\r\n')
+  await once(plain, 'close')
+  await until(() => open === 0)
+  const silent = connectRaw(port, '127.0.0.1')
+  await once(silent, 'connect')
+  await until(() => open === 1)
+  silent.on('error', () => {})
+  silent.resume()
+  await once(silent, 'close')
+  await until(() => open === 0)
+  t.pass('each of them')
 })
 
 t.test('an update that cannot be used changes nothing', async (t) => {

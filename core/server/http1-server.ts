@@ -1,0 +1,192 @@
+import { type IncomingMessage, METHODS, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import httpProxy from '@fastify/http-proxy'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { ListenerConfig } from '../config/types.js'
+import { statusOf } from '../errors.js'
+import { Http1Downstream } from '../exchange/http1.js'
+import type { Peer } from '../exchange/peer.js'
+import { plainRequest } from './plain-request.js'
+
+/** Where the request's target is while Fastify's router is shown a path that it need not look at. */
+const kTarget = Symbol('target')
+type Targeted = IncomingMessage & { [kTarget]?: string }
+
+/** Who is at the other end of a socket. */
+const kPeer = Symbol('peer')
+type Known = Socket & { [kPeer]?: Peer }
+
+type ConnectionListener = (this: Server, socket: Socket) => void
+
+/** HTTP/1 on a listener: a Fastify server with one catch-all registration of @fastify/http-proxy, which binds the address. */
+export class Http1Server {
+  readonly app: FastifyInstance
+  readonly #server: Server
+  readonly #connectionListener: ConnectionListener
+  readonly #onRequest: (downstream: Http1Downstream) => void
+
+  /** @param onConnection is given each connection as it comes; `serve` takes those that speak HTTP/1 */
+  constructor(
+    config: ListenerConfig,
+    onConnection: (socket: Socket) => void,
+    onRequest: (downstream: Http1Downstream) => void
+  ) {
+    this.app = fastify(options(config)) as unknown as FastifyInstance
+    this.#onRequest = onRequest
+    this.#server = this.app.server as Server
+    this.#connectionListener = this.#server.listeners('connection')[0] as ConnectionListener
+    this.#server.removeAllListeners('connection')
+    this.#server.on('connection', onConnection)
+    this.#server.headersTimeout = config.headersTimeout
+  }
+
+  /** Before it is bound. */
+  async prepare(): Promise<void> {
+    const { app } = this
+    const server = this.#server
+    const known = new Set(app.supportedMethods)
+    for (const method of METHODS) {
+      if (!known.has(method) && method !== 'CONNECT') app.addHttpMethod(method, { hasBody: true })
+    }
+    // Ahead of http-proxy's own handler, which builds three URLs a request that nothing here would use, and ahead of
+    // Fastify's body parsing, which answers 415 to what it cannot read. README.md has the measurement.
+    app.addHook('onRequest', (request, reply, _done) => {
+      reply.hijack()
+      const incoming = request.raw as Targeted
+      this.#serve(incoming, reply.raw, incoming[kTarget] as string, false)
+    })
+    const httpMethods = app.supportedMethods.filter((method) => method !== 'CONNECT')
+    await app.register(httpProxy, { upstream: NOWHERE, httpMethods })
+    server.on('connect', (_incoming, socket: Socket) =>
+      refuse(socket, 'BAD_REQUEST', 'there are no tunnels here')
+    )
+    // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
+    server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
+    server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(incoming, socket, head)
+    )
+  }
+
+  adopt({ headersTimeout, idleTimeout }: ListenerConfig): void {
+    this.#server.headersTimeout = headersTimeout
+    this.#server.keepAliveTimeout = idleTimeout
+  }
+
+  /** @param first what was read of it */
+  serve(socket: Socket, peer: Peer, first: Buffer | undefined): void {
+    ;(socket as Known)[kPeer] = peer
+    this.#begin(socket, first)
+  }
+
+  #begin(socket: Socket, first: Buffer | undefined): void {
+    this.#connectionListener.call(this.#server, socket)
+    if (first !== undefined) socket.emit('data', first)
+  }
+
+  #serve(incoming: IncomingMessage, outgoing: ServerResponse, target: string, upgrading: boolean): void {
+    const peer = (incoming.socket as Known)[kPeer] as Peer
+    this.#onRequest(new Http1Downstream(peer, incoming, outgoing, target, upgrading))
+  }
+
+  /** A WebSocket's handshake is a request like any other until its upstream agrees; another upgrade is declined by not hearing it. */
+  #upgrade(incoming: IncomingMessage, socket: Socket, head: Buffer): void {
+    // An answer to an earlier request may still be on its way; the connection's idle time is none of an upgraded one's.
+    const earlier = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+    if (earlier) {
+      earlier.once('close', () => setImmediate(() => this.#upgrade(incoming, socket, head)))
+      return
+    }
+    if (socket.destroyed) return
+    if (!isWebSocket(incoming)) {
+      this.#begin(socket, plainRequest(incoming, head))
+      return
+    }
+    socket.setTimeout(0)
+    const outgoing = new ServerResponse(incoming)
+    // Whatever is answered but 101 is the last on this connection: Node's server has let go of it.
+    outgoing.shouldKeepAlive = false
+    outgoing.assignSocket(socket)
+    outgoing.once('finish', () => {
+      if (outgoing.statusCode !== 101) socket.destroySoon()
+    })
+    socket.on('error', () => {})
+    if (head.length > 0) socket.unshift(head)
+    // Read on, or a client that is reset meanwhile would not be seen to go.
+    socket.read(0)
+    this.#serve(incoming, outgoing, incoming.url as string, true)
+  }
+}
+
+/** Whether a connection has never been asked anything. To Node one is idle once it has had an answer, and not before. */
+export function isUnasked(socket: Socket): boolean {
+  return socket.bytesRead === 0 || (socket as Known)[kPeer]?.requests === 0
+}
+
+function isWebSocket({ headers, method }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+function options(config: ListenerConfig): FastifyServerOptions {
+  return {
+    logger: false,
+    keepAliveTimeout: config.idleTimeout,
+    // A request's whole time is its route's; that of its header block is `headersTimeout`.
+    requestTimeout: 0,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle' as const,
+    clientErrorHandler,
+    rewriteUrl: (incoming: Targeted) => {
+      incoming[kTarget] = incoming.url as string
+      return '/'
+    },
+    routerOptions: { querystringParser: () => EMPTY },
+    http: {
+      maxHeaderSize: config.maxHeaderSize,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false
+    }
+  } as unknown as FastifyServerOptions
+}
+
+/** http-proxy wants one upstream for all; ours are chosen per attempt. */
+const NOWHERE = 'http://upstream.invalid'
+
+const EMPTY = Object.freeze(Object.create(null))
+
+/** Bytes that never became a request. */
+function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const under = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+  const earlier = under?.req.complete === true && !under.writableFinished
+  // An answer that has begun cannot be told from the bytes of another.
+  if (!socket.writable || (!earlier && under?.headersSent === true)) {
+    socket.destroy(error)
+    return
+  }
+  let code: Refusal = 'BAD_REQUEST'
+  let message = 'the request is malformed'
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    code = 'HEADERS_TOO_LARGE'
+    message = 'the header block is too large'
+  } else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    code = 'REQUEST_TIMEOUT'
+    message = 'the request did not arrive in time'
+  }
+  // These bytes followed a request that is still being answered: its answer comes first.
+  if (earlier) under?.once('close', () => refuse(socket, code, message))
+  else refuse(socket, code, message)
+}
+
+type Refusal = 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT'
+
+/** Answers what no exchange was made of, and ends the connection. */
+function refuse(socket: Socket, code: Refusal, message: string): void {
+  const status = statusOf[code]
+  const body = JSON.stringify({ error: code, message, requestId: '' })
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nx-outrigger-error: ${code}\r\nconnection: close\r\n\r\n${body}`,
+    // A client that keeps its half open would keep the upload's upstream waiting with it.
+    () => socket.destroy()
+  )
+}
