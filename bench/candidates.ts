@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, type Running, start } from './children.js'
 import { type Cores, pinned } from './cores.js'
-import { has } from './machine.js'
+import { haproxy, nginx } from './servers.js'
 
 /** What the candidates stand between and where. */
 export interface Stage {
@@ -19,6 +18,8 @@ export interface Stage {
 export interface Candidate {
   readonly name: string
   readonly label: string
+  /** Why it cannot take part here. */
+  readonly missing?: string | undefined
   /** @param nodeOptions for those that run on Node */
   command(stage: Stage, nodeOptions?: readonly string[]): Command | Promise<Command>
 }
@@ -26,19 +27,36 @@ export interface Candidate {
 /** What the others are held against. */
 export const BASELINE = 'bare'
 
-const bare: Candidate = {
-  name: BASELINE,
-  label: '@fastify/http-proxy, bare',
-  command: (stage, nodeOptions = []) => ({
-    name: BASELINE,
-    file: process.execPath,
-    args: [...nodeOptions, fileURLToPath(new URL('./peers/bare.mjs', import.meta.url))],
-    env: upstreams(stage)
+/** How `peers/bare.mjs` is set up beyond its upstream. */
+export interface BareOptions {
+  /** Fastify's. */
+  readonly server?: { readonly http2?: boolean }
+  /** http-proxy's. */
+  readonly proxy?: { readonly http2?: boolean; readonly websocket?: boolean }
+}
+
+export function bare(options: BareOptions = {}): Candidate {
+  return script(BASELINE, '@fastify/http-proxy, bare', new URL('./peers/bare.mjs', import.meta.url), {
+    BARE: JSON.stringify(options)
   })
 }
 
+/** A proxy of a few lines on Node. */
+export function script(name: string, label: string, file: URL, env: Record<string, string> = {}): Candidate {
+  return {
+    name,
+    label,
+    command: (stage, nodeOptions = []) => ({
+      name,
+      file: process.execPath,
+      args: [...nodeOptions, fileURLToPath(file)],
+      env: { ...upstreams(stage), ...env }
+    })
+  }
+}
+
 /** @param build the folder that the sources were compiled to */
-function outrigger(name: string, label: string, configuration: URL, build: string): Candidate {
+export function outrigger(name: string, label: string, configuration: URL, build: string): Candidate {
   return {
     name,
     label,
@@ -48,63 +66,6 @@ function outrigger(name: string, label: string, configuration: URL, build: strin
       args: [...nodeOptions, join(build, 'plugins/bin.js'), 'run', fileURLToPath(configuration)],
       env: { ...upstreams(stage), LOG_FILE: join(stage.directory, `${name}.log`) }
     })
-  }
-}
-
-const nginx: Candidate = {
-  name: 'nginx',
-  label: 'nginx, one process',
-  async command(stage) {
-    const port = await freePort()
-    const servers = [...stage.upstream.urls.values()].map((url) => `server ${new URL(url).host};`).join(' ')
-    const file = join(stage.directory, 'nginx.conf')
-    writeFileSync(
-      file,
-      `daemon off; master_process off; pid ${stage.directory}/nginx.pid; error_log stderr crit;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  client_body_temp_path ${stage.directory}/body; proxy_temp_path ${stage.directory}/proxy;
-  fastcgi_temp_path ${stage.directory}/f; uwsgi_temp_path ${stage.directory}/u; scgi_temp_path ${stage.directory}/s;
-  keepalive_requests 1000000000;
-  upstream app { ${servers} keepalive 256; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${port} backlog=1024;
-    location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }
-  }
-}
-`
-    )
-    return { name: 'nginx', file: 'nginx', args: ['-p', stage.directory, '-c', file], port }
-  }
-}
-
-const haproxy: Candidate = {
-  name: 'haproxy',
-  label: 'HAProxy, one thread',
-  async command(stage) {
-    const port = await freePort()
-    const servers = [...stage.upstream.urls].map(([name, url]) => `  server ${name} ${new URL(url).host}`)
-    const file = join(stage.directory, 'haproxy.cfg')
-    writeFileSync(
-      file,
-      `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-frontend inbound
-  bind 127.0.0.1:${port} backlog 1024
-  default_backend app
-backend app
-${servers.join('\n')}
-`
-    )
-    return { name: 'haproxy', file: 'haproxy', args: ['-db', '-f', file], port }
   }
 }
 
@@ -121,11 +82,12 @@ export function candidates(build: string, against: readonly string[]): Candidate
     outrigger(`${prefix}none`, `outrigger${words}, no plugins`, none, folder),
     outrigger(`${prefix}five`, `outrigger${words}, five plugins`, five, folder)
   ]
+  const way = { inbound: 'http1', outbound: 'http1' } as const
   return [
-    bare,
+    bare(),
     ...ours('', '', build),
     ...against.flatMap((folder, at) => ours(`${at + 1}-`, ` (build ${at + 1})`, folder)),
-    ...[nginx, haproxy].filter(({ name }) => has(name))
+    ...[nginx(way), haproxy(way)].filter(({ missing }) => missing === undefined)
   ]
 }
 
@@ -155,16 +117,4 @@ export async function enter(
 
 export function upstreams({ upstream }: Stage): Record<string, string> {
   return { UPSTREAM_A: upstream.urls.get('a') as string, UPSTREAM_B: upstream.urls.get('b') as string }
-}
-
-/** A port of loopback that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }

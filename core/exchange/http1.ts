@@ -5,7 +5,7 @@ import { isReasonPhrase } from '../hooks/field.js'
 import type { Downstream, DownstreamOwner } from './downstream.js'
 import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
 import type { Peer } from './peer.js'
-import { RequestHead, readField } from './request.js'
+import { expectsContinue, RequestHead, readField } from './request.js'
 
 /** Fields of a header block; more are 431. */
 const MAX_FIELDS = 100
@@ -92,7 +92,7 @@ export class Http1Downstream implements Downstream {
         case 6:
           if (is(name, 'expect')) {
             // HTTP/1.0 knows no 100, and what asks for one there is to be ignored (RFC 9110 section 10.1.1).
-            head.expectsContinue = value.toLowerCase() === '100-continue' && message.httpVersionMinor > 0
+            if (message.httpVersionMinor > 0) head.expectsContinue = expectsContinue(value)
             continue
           }
           break
@@ -143,9 +143,14 @@ export class Http1Downstream implements Downstream {
 
   attach(owner: DownstreamOwner): void {
     const outgoing = this.#outgoing
-    outgoing.on('close', () => owner.closed())
-    // A pipelined request's response has no socket yet, and would not be told that the client left.
-    if (outgoing.socket === null) this.source.socket.once('close', () => owner.closed())
+    const closed = () => owner.closed()
+    outgoing.on('close', closed)
+    if (outgoing.socket === null) {
+      // A pipelined request's response has no socket yet, and would not be told that the client left.
+      const { socket } = this.source
+      socket.on('close', closed)
+      outgoing.once('close', () => socket.off('close', closed))
+    }
     this.#owner = owner
   }
 
@@ -153,6 +158,7 @@ export class Http1Downstream implements Downstream {
   #draining = false
 
   distrust(): void {
+    this.peer.distrusted = true
     this.#outgoing.shouldKeepAlive = false
   }
 

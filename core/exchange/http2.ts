@@ -4,7 +4,7 @@ import { ProxyError } from '../errors.js'
 import type { Downstream, DownstreamOwner } from './downstream.js'
 import { isHopByHop } from './hop-by-hop.js'
 import type { Peer } from './peer.js'
-import { RequestHead, readField } from './request.js'
+import { expectsContinue, RequestHead, readField } from './request.js'
 
 /** Fields of a header block; more are 431. */
 const MAX_FIELDS = 100
@@ -104,7 +104,7 @@ export class Http2Downstream implements Downstream {
           flat.push(name, value)
           continue
         case 'expect':
-          head.expectsContinue = value.toLowerCase() === '100-continue'
+          head.expectsContinue = expectsContinue(value)
           continue
         case 'cookie':
           // Crumbs of one field (RFC 9113 section 8.2.3): HTTP/1 has a single one.

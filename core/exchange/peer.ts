@@ -12,6 +12,8 @@ export class Peer implements Client {
   readonly trusted: boolean
   /** Requests that came in on the connection. */
   requests = 0
+  /** One of them could not be read well: what comes behind it is nobody's request. */
+  distrusted = false
   readonly #socket: Socket
   #certificate: ClientCertificate | undefined
   #looked = false

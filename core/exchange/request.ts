@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { ProxyError } from '../errors.js'
 import { alike } from '../hooks/field.js'
 import type { Body, ExchangeRequest } from '../hooks/types.js'
 import { Fields } from './fields.js'
@@ -57,6 +58,13 @@ export class RequestHead {
         }
       : undefined
   }
+}
+
+/** @throws ProxyError BAD_REQUEST, 417: nothing else that can be expected is known (RFC 9110 section 10.1.1) */
+export function expectsContinue(value: string): boolean {
+  if (value.toLowerCase() !== '100-continue')
+    throw new ProxyError('BAD_REQUEST', 'an expectation that cannot be met', { status: 417 })
+  return true
 }
 
 /** Takes one field that is neither the framing's nor the connection's. */

@@ -14,7 +14,9 @@ type Targeted = IncomingMessage & { [kTarget]?: string }
 
 /** Who is at the other end of a socket. */
 const kPeer = Symbol('peer')
-type Known = Socket & { [kPeer]?: Peer }
+/** What came on it could not be read on. */
+const kBroken = Symbol('broken')
+type Known = Socket & { [kPeer]?: Peer; [kBroken]?: true }
 
 type ConnectionListener = (this: Server, socket: Socket) => void
 
@@ -62,6 +64,7 @@ export class Http1Server {
     )
     // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
     server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
+    server.on('checkExpectation', (incoming, outgoing) => server.emit('request', incoming, outgoing))
     server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(incoming, socket, head)
     )
@@ -75,6 +78,8 @@ export class Http1Server {
   /** @param first what was read of it */
   serve(socket: Socket, peer: Peer, first: Buffer | undefined): void {
     ;(socket as Known)[kPeer] = peer
+    // Each pipelined request listens for its end.
+    socket.setMaxListeners(0)
     this.#begin(socket, first)
   }
 
@@ -85,6 +90,8 @@ export class Http1Server {
 
   #serve(incoming: IncomingMessage, outgoing: ServerResponse, target: string, upgrading: boolean): void {
     const peer = (incoming.socket as Known)[kPeer] as Peer
+    // Not answered either: the connection ends with the answer to the one that could not be read.
+    if (peer.distrusted) return
     this.#onRequest(new Http1Downstream(peer, incoming, outgoing, target, upgrading))
   }
 
@@ -154,8 +161,15 @@ const NOWHERE = 'http://upstream.invalid'
 const EMPTY = Object.freeze(Object.create(null))
 
 /** Bytes that never became a request. */
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
+function clientErrorHandler(error: NodeJS.ErrnoException, socket: Known): void {
+  if (error.code === 'ECONNRESET' || socket[kBroken]) return
+  // All that comes behind them is an error too.
+  socket[kBroken] = true
+  endOver(error, socket)
+}
+
+function endOver(error: NodeJS.ErrnoException, socket: Known): void {
+  if (socket.destroyed) return
   const under = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
   const earlier = under?.req.complete === true && !under.writableFinished
   // An answer that has begun cannot be told from the bytes of another.
@@ -172,8 +186,8 @@ function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void 
     code = 'REQUEST_TIMEOUT'
     message = 'the request did not arrive in time'
   }
-  // These bytes followed a request that is still being answered: its answer comes first.
-  if (earlier) under?.once('close', () => refuse(socket, code, message))
+  // These bytes followed requests that are still being answered: their answers come first.
+  if (earlier) under?.once('close', () => setImmediate(endOver, error, socket))
   else refuse(socket, code, message)
 }
 

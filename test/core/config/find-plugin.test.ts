@@ -143,7 +143,7 @@ t.test('what cannot be found says what was tried', async (t) => {
   t.same(await problems(dir, 'retyr'), ['plugins[0]: unknown plugin "retyr": did you mean "retry"?'])
   t.same(await problems(dir, 'nowhere'), [
     'plugins[0]: unknown plugin "nowhere": it is not built in (auth, buffers, from-json-schema, load-balancer, logging, marked, ' +
-      'metrics, retry), and no package "outrigger-plugin-nowhere" or "nowhere" is installed for DIR'
+      'metrics, reads, retry), and no package "outrigger-plugin-nowhere" or "nowhere" is installed for DIR'
   ])
   t.match(await problems(dir, '@acme/x'), [
     /no package "@acme\/outrigger-plugin-x" or "@acme\/x" is installed/
