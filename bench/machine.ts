@@ -27,7 +27,8 @@ export function describeMachine(): string[] {
     ...['@fastify/http-proxy', 'fastify', 'undici'].map((name) => `${name} ${versionOf(name)}`),
     numbered('nginx', said('nginx', ['-v'])),
     numbered('HAProxy', said('haproxy', ['-v'])),
-    numbered('wrk', said('wrk', ['-v']))
+    numbered('wrk', said('wrk', ['-v'])),
+    numbered('h2load', said('h2load', ['--version']))
   ]
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   return [

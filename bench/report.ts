@@ -36,22 +36,33 @@ export function failures(rows: readonly Row[]): number {
   return rows.reduce((sum, { samples }) => sum + samples.reduce((part, { failed }) => part + failed, 0), 0)
 }
 
-const HEAD = [
-  'proxy',
-  'CPU µs/request, best',
-  'median',
-  'requests/s, best',
-  'median',
-  'p99 ms',
-  'CPU, times bare',
-  'throughput, times bare',
-  'its core: used',
-  'disturbed',
-  'failed'
-]
+/** What a table counts, and what it holds each row against. */
+export interface Wording {
+  readonly unit: string
+  readonly baseline: string
+}
+
+const REQUESTS: Wording = { unit: 'request', baseline: 'bare' }
 
 /** In Markdown. The ratios are `best (median)`. */
-export function table(rows: readonly Row[], baseline: Row | undefined): string {
+export function table(
+  rows: readonly Row[],
+  baseline: Row | undefined,
+  { unit, baseline: name }: Wording = REQUESTS
+): string {
+  const head = [
+    'proxy',
+    `CPU µs/${unit}, best`,
+    'median',
+    `${unit}s/s, best`,
+    'median',
+    'p99 ms',
+    `CPU, times ${name}`,
+    `throughput, times ${name}`,
+    'its core: used',
+    'disturbed',
+    'failed'
+  ]
   const lines = rows.map((row) => {
     const { samples } = row
     const cpus = samples.map(({ cpu = Number.NaN }) => cpu)
@@ -71,7 +82,7 @@ export function table(rows: readonly Row[], baseline: Row | undefined): string {
       String(failures([row]))
     ]
   })
-  return markdown(HEAD, lines)
+  return markdown(head, lines)
 }
 
 /** The first column is text, the others are figures. */

@@ -2,21 +2,33 @@
 import type { Running } from './children.js'
 import type { Spinner } from './cores.js'
 import { cpuSeconds } from './cpu-time.js'
-import { drive, type Load, type Traffic } from './load/generator.js'
+import { drive, type Load } from './load/generator.js'
 
-export interface Scenario extends Traffic {
+/** What every candidate is driven with. */
+export interface Scenario {
   readonly name: string
   readonly label: string
+  /** Behind a proxy's address. */
+  readonly path: string
+  /** Sends as fast as it is answered. */
+  drive(url: string, seconds: number): Promise<Load>
 }
 
+/** As many segments and as much of a query as a small request has. */
+const PATH = '/orders/1?full=1'
+
 export const scenarios: readonly Scenario[] = [
-  { name: 'get', label: 'GET, 128 B answered, 50 connections', method: 'GET', bodyBytes: 0, connections: 50 },
+  {
+    name: 'get',
+    label: 'GET, 128 B answered, 50 connections',
+    path: PATH,
+    drive: (url, seconds) => drive(url, { method: 'GET', bodyBytes: 0, connections: 50 }, seconds)
+  },
   {
     name: 'post',
     label: 'POST of 1 KiB, 128 B answered, 50 connections',
-    method: 'POST',
-    bodyBytes: 1024,
-    connections: 50
+    path: PATH,
+    drive: (url, seconds) => drive(url, { method: 'POST', bodyBytes: 1024, connections: 50 }, seconds)
   }
 ]
 
@@ -35,9 +47,9 @@ export interface Plan {
   readonly starts: number
   /** After each start. */
   readonly rounds: number
-  /** Of one turn; whole. */
+  /** Of one turn. */
   readonly seconds: number
-  /** Before the first round, whole, 0 for none: code has to be compiled and connections made. */
+  /** Before the first round, 0 for none: code has to be compiled and connections made. */
   readonly warmUp: number
 }
 
@@ -52,7 +64,7 @@ export async function measure(
   const samples: Sample[][] = proxies.map(() => [])
   for (const proxy of plan.warmUp > 0 ? proxies : []) {
     progress(`${scenario.name}: warm-up of ${proxy.name}`)
-    const { failed } = await drive(target(proxy), scenario, plan.warmUp)
+    const { failed } = await scenario.drive(target(proxy, scenario), plan.warmUp)
     if (failed > 0) throw new Error(`${proxy.name}: ${failed} requests failed while it warmed up`)
   }
   for (let round = 0; round < plan.rounds; round++) {
@@ -73,12 +85,12 @@ export async function measure(
 
 async function take(
   proxy: Running,
-  traffic: Traffic,
+  scenario: Scenario,
   seconds: number,
   spinner: Spinner | undefined
 ): Promise<Sample> {
   const before = now(proxy, spinner)
-  const load = await drive(target(proxy), traffic, seconds)
+  const load = await scenario.drive(target(proxy, scenario), seconds)
   const after = now(proxy, spinner)
   const elapsed = (after.at - before.at) / 1000
   const used = difference(after.used, before.used)
@@ -103,7 +115,6 @@ function difference(after: number | undefined, before: number | undefined): numb
   return after === undefined || before === undefined ? undefined : after - before
 }
 
-/** As many segments and as much of a query as a small request has. */
-function target(proxy: Running): string {
-  return `${proxy.urls.get('inbound')}/orders/1?full=1`
+export function target(proxy: Running, scenario: Scenario): string {
+  return `${proxy.urls.get('inbound')}${scenario.path}`
 }

@@ -16,9 +16,9 @@ export interface Load {
   readonly seconds: number
   /** Refused, broken off, timed out, or answered with anything but 2xx and 3xx. */
   readonly failed: number
-  /** ms */
+  /** ms; NaN where it is not taken. */
   readonly p50: number
-  /** ms */
+  /** ms; NaN where it is not taken. */
   readonly p99: number
 }
 
@@ -30,9 +30,10 @@ const PATIENCE = 20
 
 export const generator = has('wrk') ? 'wrk' : 'autocannon'
 
-/** Drives `url` as hard as it answers. @param seconds whole */
+/** Drives `url` as hard as it answers. @param seconds made whole, for neither knows parts of one */
 export function drive(url: string, traffic: Traffic, seconds: number): Promise<Load> {
-  return generator === 'wrk' ? wrk(url, traffic, seconds) : autocannon(url, traffic, seconds)
+  const whole = Math.ceil(seconds)
+  return generator === 'wrk' ? wrk(url, traffic, whole) : autocannon(url, traffic, whole)
 }
 
 async function wrk(url: string, { method, bodyBytes, connections }: Traffic, seconds: number): Promise<Load> {

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Candidate, enter, type Stage } from '../candidates.js'
 import { cpuSeconds } from '../cpu-time.js'
-import { drive, type Traffic } from '../load/generator.js'
 import { figure, markdown } from '../report.js'
+import { type Scenario, target } from '../rounds.js'
 import { type CpuProfile, readProfile } from './layers.js'
 
 const WARM_UP = 2
@@ -13,18 +13,18 @@ const WARM_UP = 2
 export async function profile(
   candidate: Candidate,
   stage: Stage,
-  traffic: Traffic,
+  scenario: Scenario,
   seconds: number
 ): Promise<string> {
   const directory = join(stage.directory, 'profile')
   mkdirSync(directory)
   const options = ['--cpu-prof', `--cpu-prof-dir=${directory}`, '--cpu-prof-interval=500']
   const proxy = await enter(candidate, stage, options)
-  const target = `${proxy.urls.get('inbound')}/orders/1?full=1`
-  await drive(target, traffic, WARM_UP)
+  const url = target(proxy, scenario)
+  await scenario.drive(url, WARM_UP)
   const before = cpuSeconds(proxy.pid) ?? Number.NaN
   const from = performance.now() - proxy.startedAt
-  const { requests, failed } = await drive(target, traffic, seconds)
+  const { requests, failed } = await scenario.drive(url, seconds)
   const to = performance.now() - proxy.startedAt
   const cpu = (((cpuSeconds(proxy.pid) ?? Number.NaN) - before) / requests) * 1e6
   await proxy.stop()

@@ -26,7 +26,12 @@ interface Tally {
 }
 
 /** Connection after connection, one request each, until `over`. */
-async function comeAndGo(port: number, version: SecureVersion, tally: Tally, over: () => boolean): Promise<void> {
+async function comeAndGo(
+  port: number,
+  version: SecureVersion,
+  tally: Tally,
+  over: () => boolean
+): Promise<void> {
   while (!over()) {
     await new Promise<void>((resolve) => {
       const socket = connect({
@@ -116,7 +121,11 @@ t.test(`${RENEWALS} renewals in ${OVER / 1_000} s under load`, { timeout: OVER +
         comeAndGo(port, lane % 2 === 0 ? 'TLSv1.3' : 'TLSv1.2', tally, () => done)
       ),
       stay(overHttp1, one, () => done),
-      stay(() => overHttp2(session), two, () => done)
+      stay(
+        () => overHttp2(session),
+        two,
+        () => done
+      )
     ]
   })
 
@@ -159,5 +168,7 @@ t.test(`${RENEWALS} renewals in ${OVER / 1_000} s under load`, { timeout: OVER +
   t.ok(tally.served > 2 * RENEWALS, `${tally.served} connections in ${seconds.toFixed(1)} s`)
   const { text } = await started.proxy.metrics()
   t.match(text, /^outrigger_config_reloads_total 0$/m, 'and nothing was reloaded')
-  t.comment(`${renewed()} renewals, ${tally.served} connections, ${kept.map(({ served }) => served.served)} kept`)
+  t.comment(
+    `${renewed()} renewals, ${tally.served} connections, ${kept.map(({ served }) => served.served)} kept`
+  )
 })

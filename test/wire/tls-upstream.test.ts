@@ -23,7 +23,12 @@ interface Service {
 }
 
 /** Speaks HTTP/1.1, with WebSockets, or HTTP/2; answers with `secure`. */
-async function service(t: Test, kind: 'http1' | 'http2', shown: Certificate, options: object = {}): Promise<Service> {
+async function service(
+  t: Test,
+  kind: 'http1' | 'http2',
+  shown: Certificate,
+  options: object = {}
+): Promise<Service> {
   const seen: Service = { url: '', port: 0, connections: [], requests: 0 }
   const answer = (_request: unknown, response: { end(text: string): unknown }) => {
     seen.requests++
@@ -123,7 +128,11 @@ for (const [way, { kind, protocol, ask }] of Object.entries(ways)) {
     const named = await service(t, kind, certificate({ name: 'orders.shop', issuer: ca }))
     t.same(await tell(named, trusting), REFUSED, 'another name')
     t.equal(named.requests, 0)
-    t.same(await tell(named, { ...trusting, serverName: 'orders.shop' }), SERVED, 'the name that is configured')
+    t.same(
+      await tell(named, { ...trusting, serverName: 'orders.shop' }),
+      SERVED,
+      'the name that is configured'
+    )
     t.equal(named.connections.at(-1)?.asked, 'orders.shop', 'and asked for')
     t.same(await tell(right, { ...trusting, serverName: 'orders.shop' }), REFUSED, 'in place of its own')
 
