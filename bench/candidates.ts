@@ -36,20 +36,24 @@ export interface BareOptions {
 }
 
 export function bare(options: BareOptions = {}): Candidate {
-  return script(BASELINE, '@fastify/http-proxy, bare', new URL('./peers/bare.mjs', import.meta.url), {
-    BARE: JSON.stringify(options)
-  })
+  const env = { BARE: JSON.stringify(options) }
+  return script(BASELINE, '@fastify/http-proxy, bare', new URL('./peers/bare.mjs', import.meta.url), { env })
 }
 
 /** A proxy of a few lines on Node. */
-export function script(name: string, label: string, file: URL, env: Record<string, string> = {}): Candidate {
+export function script(
+  name: string,
+  label: string,
+  file: URL,
+  { args = [], env = {} }: { args?: readonly string[]; env?: Record<string, string> } = {}
+): Candidate {
   return {
     name,
     label,
     command: (stage, nodeOptions = []) => ({
       name,
       file: process.execPath,
-      args: [...nodeOptions, fileURLToPath(file)],
+      args: [...nodeOptions, fileURLToPath(file), ...args],
       env: { ...upstreams(stage), ...env }
     })
   }

@@ -2,26 +2,49 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { BASELINE, type Candidate, candidates, enter, type Stage, setStage } from './candidates.js'
-import { type Cores, type Spinner, spin, takeCores } from './cores.js'
+import { BASELINE, type Candidate, candidates, setStage } from './candidates.js'
+import { type Comparison, compare } from './compare.js'
+import { type Cores, spin, takeCores } from './cores.js'
 import { measureEventLoop } from './event-loop/measure.js'
-import { generator } from './load/generator.js'
 import { describeMachine, root } from './machine.js'
 import { profile } from './profile/profile.js'
+import { compareProtocols } from './protocols/compare.js'
+import { manyStreams } from './protocols/many-streams.js'
+import { type ProtocolScenario, protocolScenarios, startService } from './protocols/scenarios.js'
 import { failures, type Row, ratios, table } from './report.js'
-import { measure, type Plan, type Scenario, scenarios } from './rounds.js'
+import { type Plan, type Scenario, scenarios } from './rounds.js'
 
-const BEGIN = '<!-- latest: written by npm run bench -- --write -->'
-const END = '<!-- end of latest -->'
+const MODES = ['all', 'profile', 'event-loop', 'protocols', 'h2load'] as const
+type Mode = (typeof MODES)[number]
 
 interface Settings extends Plan {
   readonly eventLoop: { readonly rounds: number; readonly seconds: number }
+  /** Of each run of h2load by number. */
+  readonly requests: number
 }
 
-const FULL: Settings = { starts: 3, rounds: 3, seconds: 4, warmUp: 3, eventLoop: { rounds: 3, seconds: 6 } }
+const FULL: Settings = {
+  starts: 3,
+  rounds: 3,
+  seconds: 4,
+  warmUp: 3,
+  eventLoop: { rounds: 3, seconds: 6 },
+  requests: 100_000
+}
+/** There are some thirty pairs of a proxy and a protocol. */
+const FULL_PROTOCOLS: Settings = { ...FULL, starts: 2, seconds: 3, warmUp: 2 }
 /** To see that everything still runs; its figures mean little. */
-const SMOKE: Settings = { starts: 1, rounds: 1, seconds: 1, warmUp: 0, eventLoop: { rounds: 1, seconds: 2 } }
+const SMOKE: Settings = {
+  starts: 1,
+  rounds: 1,
+  seconds: 1,
+  warmUp: 0,
+  eventLoop: { rounds: 1, seconds: 2 },
+  requests: 1_000
+}
+const SMOKE_PROTOCOLS: Settings = { ...SMOKE, seconds: 0.4 }
 const SMOKE_CANDIDATES = [BASELINE, 'none', 'five']
+const SMOKE_PEERS = ['none', 'hook']
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,9 +58,16 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: 'string' },
     dist: { type: 'string', default: join(root, 'dist') },
     against: { type: 'string', multiple: true, default: [] },
+    packages: { type: 'string' },
     'no-event-loop': { type: 'boolean', default: false }
   }
 })
+
+interface Results {
+  readonly sections: readonly string[]
+  /** Requests. */
+  readonly failed: number
+}
 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
@@ -54,34 +84,67 @@ async function main(): Promise<void> {
   const { dist: build, smoke, write: toBeWritten } = options
   if (!existsSync(join(build, 'plugins/bin.js')))
     throw new Error(`${build} holds no build: run npm run build`)
-  const [mode = 'all', name = 'none'] = positionals
-  if (!['all', 'profile', 'event-loop'].includes(mode))
-    throw new Error(`${mode}: it is profile NAME, event-loop or nothing`)
-  if (toBeWritten && (smoke || mode !== 'all')) throw new Error('only a whole run is written down')
-  const defaults = smoke ? SMOKE : FULL
-  const plan = {
+  const [given = 'all', name = 'none'] = positionals
+  const mode = MODES.find((one) => one === given)
+  if (mode === undefined) throw new Error(`${given}: it is ${MODES.slice(1).join(', ')} or nothing`)
+  if (toBeWritten && (smoke || (mode !== 'all' && mode !== 'protocols')))
+    throw new Error('only a whole run is written down')
+  const plan = planOf(mode)
+  const cores = takeCores()
+  const stage = await setStage(cores)
+  const spinners = spin(cores)
+  const spinner = spinners.find(({ core }) => core === cores?.proxy)
+  const comparison: Comparison = { stage, plan, spinner, say }
+  if (mode === 'profile') {
+    console.log(await profiled(name, comparison))
+    return
+  }
+  const { sections, failed } = await resultsOf(mode, plan, comparison)
+  const text = [circumstances(mode, plan, cores, spinners.length > 0), ...sections].join('\n\n')
+  console.log(`\n${text}`)
+  if (smoke)
+    console.log(
+      '\nA smoke run: nothing was warmed up, so that its figures say nothing of what a request costs.'
+    )
+  if (toBeWritten) write(mode === 'protocols' ? 'protocols' : 'latest', text)
+  if (failed > 0) {
+    say(`bench: ${failed} requests failed`)
+    process.exitCode = 1
+  }
+}
+
+function planOf(mode: Mode): Settings {
+  const [full, smoke] = mode === 'protocols' ? [FULL_PROTOCOLS, SMOKE_PROTOCOLS] : [FULL, SMOKE]
+  const defaults = options.smoke ? smoke : full
+  return {
     ...defaults,
     starts: count('starts', defaults.starts),
     rounds: count('rounds', defaults.rounds),
     seconds: count('seconds', defaults.seconds)
   }
-  const all = candidates(build, options.against)
-  const only = options.only?.split(',') ?? (smoke ? SMOKE_CANDIDATES : undefined)
-  const chosen = choose(all, mode === 'profile' ? [name] : only, 'candidate')
-  const traffic = choose(scenarios, options.scenario?.split(','), 'scenario')
-  const cores = takeCores()
-  const stage = await setStage(cores)
-  const spinners = spin(cores)
-  if (mode === 'profile') {
-    console.log(await profile(chosen[0] as Candidate, stage, traffic[0] as Scenario, plan.seconds))
-    return
+}
+
+function resultsOf(mode: Mode, plan: Settings, comparison: Comparison): Promise<Results> {
+  switch (mode) {
+    case 'protocols':
+      return protocols(plan, comparison)
+    case 'h2load':
+      return manyStreams(comparison.stage, options.dist, plan.requests, say)
+    default:
+      return requests(mode, plan, comparison)
   }
+}
+
+/** HTTP/1.1 with plugins and without, and the event loop. */
+async function requests(mode: Mode, plan: Settings, comparison: Comparison): Promise<Results> {
+  const { dist: build, smoke } = options
   const sections: string[] = []
   let failed = 0
   if (mode === 'all') {
-    const spinner = spinners.find(({ core }) => core === cores?.proxy)
-    const rows = await compare(chosen, traffic, stage, plan, spinner)
-    for (const [scenario, compared] of rows) {
+    const only = options.only?.split(',') ?? (smoke ? SMOKE_CANDIDATES : undefined)
+    const chosen = choose(candidates(build, options.against), only, 'candidate')
+    const traffic = choose(scenarios, options.scenario?.split(','), 'scenario')
+    for (const [scenario, compared] of await compare(chosen, traffic, comparison)) {
       const baseline = compared.find((row) => row.name === BASELINE)
       sections.push(`### ${scenario.label}`, table(compared, baseline))
       if (!smoke) sections.push(...targets(scenario, compared, baseline))
@@ -89,7 +152,7 @@ async function main(): Promise<void> {
     }
   }
   if (!options['no-event-loop']) {
-    const result = await measureEventLoop(stage, build, plan.eventLoop, say)
+    const result = await measureEventLoop(comparison.stage, build, plan.eventLoop, say)
     failed += result.failed
     sections.push('### What a route feels of the heavy work on another', result.table)
     if (!smoke) {
@@ -98,40 +161,38 @@ async function main(): Promise<void> {
       )
     }
   }
-  const text = [circumstances(plan, cores, spinners.length > 0), ...sections].join('\n\n')
-  console.log(`\n${text}`)
-  if (smoke)
-    console.log(
-      '\nA smoke run: nothing was warmed up, so that its figures say nothing of what a request costs.'
-    )
-  if (toBeWritten) write(text)
-  if (failed > 0) {
-    say(`bench: ${failed} requests failed`)
-    process.exitCode = 1
+  return { sections, failed }
+}
+
+/** Every protocol, and h2load by number where nothing was chosen. */
+async function protocols(plan: Settings, comparison: Comparison): Promise<Results> {
+  const only = options.only?.split(',') ?? (options.smoke ? SMOKE_PEERS : undefined)
+  const chosen = choose(protocolsOf(comparison), options.scenario?.split(','), 'scenario')
+  const compared = await compareProtocols(chosen, only, comparison)
+  if (options.only !== undefined || options.scenario !== undefined) return compared
+  const many = await manyStreams(comparison.stage, options.dist, plan.requests, say)
+  return {
+    sections: [...compared.sections, ...many.sections],
+    failed: compared.failed + many.failed
   }
 }
 
-async function compare(
-  chosen: readonly Candidate[],
-  traffic: readonly Scenario[],
-  stage: Stage,
-  plan: Plan,
-  spinner: Spinner | undefined
-): Promise<[Scenario, Row[]][]> {
-  const rows = traffic.map((scenario): [Scenario, Row[]] => [
-    scenario,
-    chosen.map(({ name, label }) => ({ name, label, samples: [] }))
-  ])
-  for (let start = 1; start <= plan.starts; start++) {
-    say(`start ${start} of ${plan.starts}: ${chosen.length} proxies`)
-    const proxies = await Promise.all(chosen.map((candidate) => enter(candidate, stage)))
-    for (const [scenario, compared] of rows) {
-      const samples = await measure(proxies, scenario, plan, spinner, say)
-      for (const [at, row] of compared.entries()) row.samples.push(...(samples[at] ?? []))
-    }
-    await Promise.all(proxies.map((proxy) => proxy.stop()))
+function protocolsOf({ stage }: Comparison): ProtocolScenario[] {
+  return protocolScenarios({ build: options.dist, packages: options.packages, directory: stage.directory })
+}
+
+async function profiled(name: string, comparison: Comparison): Promise<string> {
+  const { stage, plan } = comparison
+  const [chosen = 'get'] = options.scenario?.split(',') ?? []
+  const protocol = protocolsOf(comparison).find((one) => one.name === chosen)
+  const all = protocol?.candidates ?? candidates(options.dist, options.against)
+  const [candidate] = choose(all, [name], 'candidate') as [Candidate]
+  if (protocol === undefined) {
+    const [scenario] = choose(scenarios, [chosen], 'scenario') as [Scenario]
+    return profile(candidate, stage, scenario, plan.seconds)
   }
-  return rows
+  const upstream = await startService(protocol.service, stage)
+  return profile(candidate, { ...stage, upstream }, protocol, plan.seconds)
 }
 
 /** What ours has to reach. */
@@ -160,27 +221,28 @@ function target(what: string, reached: number, met: boolean, wanted: string): st
   return `${what}: ${reached.toFixed(2)}, ${wanted}: **${met ? 'met' : 'missed'}**`
 }
 
-function circumstances(plan: Plan, cores: Cores | undefined, spinning: boolean): string {
+function circumstances(mode: Mode, plan: Plan, cores: Cores | undefined, spinning: boolean): string {
   const where =
     cores === undefined
       ? 'nothing is pinned to a core'
-      : `the proxies on core ${cores.proxy}, the service and ${generator} on core ${cores.load}`
+      : `the proxies on core ${cores.proxy}, the services and the load on core ${cores.load}`
   const kept = spinning ? 'a spinner at idle priority on each' : 'no spinners'
-  return [
-    ...describeMachine(),
-    `${plan.starts * plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns, all started anew every ${plan.rounds}; ${where}; ${kept}`
-  ]
+  const rounds = `${plan.starts * plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns, all started anew every ${plan.rounds}`
+  return [...describeMachine(), [...(mode === 'h2load' ? [] : [rounds]), where, kept].join('; ')]
     .map((line) => `- ${line}`)
     .join('\n')
 }
 
-function write(text: string): void {
+/** @param part of README.md, as its marks name it */
+function write(part: 'latest' | 'protocols', text: string): void {
   const file = join(root, 'bench/README.md')
-  const [before, rest] = readFileSync(file, 'utf8').split(BEGIN)
-  const after = rest?.split(END)[1]
+  const begin = `<!-- ${part}: written by npm run bench -- ${part === 'latest' ? '' : `${part} `}--write -->`
+  const end = `<!-- end of ${part} -->`
+  const [before, rest] = readFileSync(file, 'utf8').split(begin)
+  const after = rest?.split(end)[1]
   if (before === undefined || after === undefined)
-    throw new Error('README.md has lost the marks of its latest')
-  writeFileSync(file, `${before}${BEGIN}\n\n${text}\n\n${END}${after}`)
+    throw new Error(`README.md has lost the marks of its ${part}`)
+  writeFileSync(file, `${before}${begin}\n\n${text}\n\n${end}${after}`)
 }
 
 function choose<T extends { readonly name: string }>(

@@ -62,7 +62,7 @@ export interface CertificatePair {
 }
 
 export interface ListenerTls extends CertificatePair {
-  /** PEM file of the CAs that client certificates are verified by; undefined: the system's. */
+  /** PEM file of the CAs that client certificates are verified by; there whenever clients are asked for one. */
   readonly ca: string | undefined
   /** `request`: a client may show a certificate, and one that does not verify is as none. `require`: it must. Default none. */
   readonly clientAuth: 'none' | 'request' | 'require'

@@ -46,6 +46,8 @@ export class Listener implements Entry {
   readonly #http2: Http2Sessions
   #tls: TlsAcceptor | undefined
   readonly #sockets = new Set<Socket>()
+  /** TCP connections, or those of a Unix socket, whatever is spoken on them. */
+  #connections = 0
   readonly #upgraded = new Set<Upgraded>()
   /** TCP connections whose TLS handshake is under way, or done. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly named: Named }>()
@@ -175,12 +177,16 @@ export class Listener implements Entry {
   }
 
   #accept(socket: Socket): void {
-    if (this.#sockets.size >= this.config.maxConnections) {
+    if (this.#connections >= this.config.maxConnections) {
       socket.destroy()
       return
     }
+    this.#connections++
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+    socket.once('close', () => {
+      this.#connections--
+      this.#sockets.delete(socket)
+    })
     this.#front.accept(socket)
   }
 
@@ -212,9 +218,9 @@ export class Listener implements Entry {
   }
 }
 
-/** What tells a peer's connections apart; nothing does on a Unix socket. */
-function portOf({ remoteAddress, remotePort }: Socket): string | undefined {
-  return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`
+/** What tells connections apart, those of one peer to two addresses of ours too; nothing does on a Unix socket. */
+function portOf({ localAddress, remoteAddress, remotePort }: Socket): string | undefined {
+  return remotePort === undefined ? undefined : `${localAddress} ${remoteAddress} ${remotePort}`
 }
 
 /** All but what can be changed on an open socket. */

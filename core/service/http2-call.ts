@@ -58,6 +58,8 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   #fields: readonly string[] | undefined = undefined
   #received = 0
   #trailers: string[] | undefined = undefined
+  /** Its stream no longer counts. */
+  #released = false
   #movedAt = 0
   #error: SystemError | undefined = undefined
 
@@ -108,6 +110,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
     this.#session = session
     this.#stream = stream
     this.#heardBefore = session.heard
+    this.#released = false
     this.sent = true
     read(stream, this, trailing)
     if (upload !== undefined) upload.to(stream)
@@ -205,6 +208,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   closed(): void {
     const session = this.#session as Session
     const stream = this.#stream as ClientHttp2Stream
+    this.#release(session)
     if (this.#isWhole(stream)) {
       this.completed()
     } else if (!this.#over && !this.#complete) {
@@ -216,7 +220,6 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
         this.fail(errorOf(session.whyEnded(stream, this.#error)))
       }
     }
-    session.release()
   }
 
   // What its body says
@@ -235,8 +238,12 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   /** @internal What follows of the upload would be read by nobody. */
   leaveUpload(): void {
     const stream = this.#stream as ClientHttp2Stream
-    if (this.#over || stream.writableFinished || stream.destroyed) return
-    if (stream.closed || stream.state.localClose !== 1) this.#abandon()
+    if (stream.writableFinished) {
+      // Its place is free for whoever asks on hearing the end; Node says so some ticks later.
+      this.#release(this.#session as Session)
+    } else if (!this.#over && !stream.destroyed) {
+      if (stream.closed || stream.state.localClose !== 1) this.#abandon()
+    }
   }
 
   /** @internal */
@@ -244,6 +251,12 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
     if (this.#over || this.#paused || this.#held !== undefined) return
     this.#end()
     this.#listener.ended(this.#trailers ?? [])
+  }
+
+  #release(session: Session): void {
+    if (this.#released) return
+    this.#released = true
+    session.release()
   }
 
   /** Sends it once more, since nobody has looked at it. */

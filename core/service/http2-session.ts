@@ -113,11 +113,12 @@ export class Session implements Pulsing {
     return stream
   }
 
-  /** A stream has closed. */
+  /** A stream is over. */
   release(): void {
     if (--this.open === 0) {
       this.#pulse?.rest()
       this.#http2?.unref()
+      this.#closeUnused()
     }
     this.#owner.roomier(this)
   }
@@ -134,7 +135,7 @@ export class Session implements Pulsing {
       this.destroy(undefined)
     } else if (this.#state === 'open') {
       this.#leave()
-      if (this.#http2?.closed === false) this.#http2.close()
+      this.#closeUnused()
     }
   }
 
@@ -253,6 +254,12 @@ export class Session implements Pulsing {
   #leave(): void {
     this.#state = 'leaving'
     this.#owner.leaving(this)
+  }
+
+  /** Not before its last stream has ended: a GOAWAY overtakes requests that were not written yet. */
+  #closeUnused(): void {
+    const http2 = this.#http2
+    if (this.leaving && this.open === 0 && http2?.closed === false) http2.close()
   }
 
   #gone(failure: Failure | undefined): void {

@@ -2,7 +2,7 @@ import { type Clock, type ClockTimer, systemClock } from '../hooks/clock.js'
 import type { Logger } from '../hooks/plugin.js'
 import { type CredentialFiles, type Credentials, LiveCredentials } from './credentials.js'
 import { FolderWatch } from './folder-watch.js'
-import { foldersOf } from './folders.js'
+import { addPlaces, type Places } from './folders.js'
 
 /** ms from the first notification to the look: a change is seldom one write. */
 const SETTLE = 20
@@ -121,15 +121,12 @@ export class CredentialStore {
 
   /** Listens first and reads then, so that no change falls between. */
   async #look(): Promise<boolean> {
-    const files = [...this.#kept.values()].flatMap(
-      (each) => Object.values(each.files) as (string | undefined)[]
-    )
-    const folders = new Set<string>()
-    for (const file of new Set(files)) {
-      if (file === undefined) continue
-      for (const folder of await foldersOf(file)) folders.add(folder)
-    }
-    await this.#folders.set(folders)
+    const files = new Set<string>()
+    for (const { files: each } of this.#kept.values())
+      for (const file of [each.ca, each.cert, each.key]) if (file !== undefined) files.add(file)
+    const places: Places = new Map()
+    for (const file of files) await addPlaces(file, places)
+    await this.#folders.set(places)
     if (this.#closed) return false
     const states = await Promise.all([...this.#kept.values()].map((each) => each.look()))
     return states.includes('bad')

@@ -1,5 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Places } from './folders.js'
 
 interface Watched {
   readonly watcher: FSWatcher
@@ -10,22 +12,24 @@ interface Watched {
 /** Listens to folders for as long as they are wanted, and keeps no process alive. */
 export class FolderWatch {
   readonly #watched = new Map<string, Watched>()
+  #places: Places = new Map()
   readonly #onStir: () => void
   #closed = false
 
-  /** @param onStir called whenever anything in one of them has changed, several times for one change */
+  /** @param onStir called whenever one of what is heeded has changed, several times for one change */
   constructor(onStir: () => void) {
     this.#onStir = onStir
   }
 
   /** Listens to these instead. What cannot be listened to is left out: whoever asks looks from time to time besides. */
-  async set(folders: ReadonlySet<string>): Promise<void> {
+  async set(places: Places): Promise<void> {
+    this.#places = places
     for (const [folder, { watcher }] of this.#watched) {
-      if (folders.has(folder)) continue
+      if (places.has(folder)) continue
       watcher.close()
       this.#watched.delete(folder)
     }
-    await Promise.all([...folders].map((folder) => this.#listen(folder)))
+    await Promise.all([...places.keys()].map((folder) => this.#listen(folder)))
   }
 
   close(): void {
@@ -42,7 +46,7 @@ export class FolderWatch {
     this.#watched.delete(folder)
     if (identity === undefined) return
     try {
-      const watcher = watch(folder, { persistent: false }, this.#onStir)
+      const watcher = watch(folder, { persistent: false }, (_event, name) => this.#hear(folder, name))
       // The folder has gone, or the system has no more to give.
       watcher.on('error', () => {
         watcher.close()
@@ -52,6 +56,11 @@ export class FolderWatch {
     } catch {
       // As above.
     }
+  }
+
+  /** A folder may hold a log that is written to all the time; what becomes of the folder itself comes under its own name. */
+  #hear(folder: string, name: string | null): void {
+    if (name === null || name === basename(folder) || this.#places.get(folder)?.has(name)) this.#onStir()
   }
 }
 

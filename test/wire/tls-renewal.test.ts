@@ -14,7 +14,7 @@ import { ca, PemFolder } from './tls-peers.js'
 
 const RENEWALS = 100
 const OVER = Number(process.env.RENEWAL_SECONDS ?? 8) * 1_000
-const LANES = 3
+const LANES = 2
 
 const GET = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
@@ -148,7 +148,8 @@ t.test(`${RENEWALS} renewals in ${OVER / 1_000} s under load`, { timeout: OVER +
       }
     }
     const due = begun + (i * OVER) / RENEWALS
-    while (renewed() === before && performance.now() < due + 2_000) await sleep(5)
+    const patience = AbortSignal.timeout(5_000)
+    while (renewed() === before && !patience.aborted) await sleep(5)
     if (renewed() === before) late++
     await sleep(Math.max(0, due - performance.now()))
   }

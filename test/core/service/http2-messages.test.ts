@@ -106,7 +106,7 @@ t.test('bodies: none, whole, streamed, with trailers and without', async (t) => 
     let trailers: unknown
     stream.on('trailers', (fields) => (trailers = fields['x-end']))
     const chunks: Buffer[] = []
-    stream.on('data', (chunk) => chunks.push(chunk))
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.on('end', () => {
       stream.respond({ ':status': 200 })
       const length = headers['content-length']

@@ -207,33 +207,21 @@ t.test('a response without a status is BAD_UPSTREAM_RESPONSE', async (t) => {
 })
 
 t.test('frames that are none end all that is on their session, and another takes its place', async (t) => {
-  const { upstream, peer } = await world(t, {
-    frame({ type, stream }, connection) {
-      if (type === h2.GOAWAY) connection.socket.end()
-      if (type !== h2.HEADERS) return
-      if (peer.connections.length > 1) connection.answer(stream, 'fine')
-      else if (stream === 3) connection.socket.write(Buffer.alloc(64, 0xff))
-    }
-  })
-  const both = [new Heard(upstream), new Heard(upstream)]
-  // Node before 24 says nothing of what was wrong.
-  for (const { end } of both) t.match((await end).error, { code: /^(BAD_UPSTREAM_RESPONSE|UPSTREAM_RESET)$/ })
-  t.equal((await new Heard(upstream).end).body, 'fine')
-})
-
-t.test('frames that are none, from a peer that stays: found by a PING at the latest', async (t) => {
   const { upstream, peer } = await world(
     t,
     {
       frame({ type, stream }, connection) {
-        if (type === h2.HEADERS && peer.connections.length > 1) connection.answer(stream, 'fine')
-        else if (type === h2.HEADERS) connection.socket.write(Buffer.alloc(64, 0xff))
+        if (type !== h2.HEADERS) return
+        if (peer.connections.length > 1) connection.answer(stream, 'fine')
+        else if (stream === 3) connection.socket.write(Buffer.alloc(64, 0xff))
       }
     },
     {},
+    // Node 20 says nothing of such frames and takes no others from then on: it is a PING that finds out.
     { pingAfter: 20, pingTimeout: 20 }
   )
-  t.match((await new Heard(upstream).end).error, { status: 502 })
+  const both = [new Heard(upstream), new Heard(upstream)]
+  for (const { end } of both) t.match((await end).error, { code: /^(BAD_UPSTREAM_RESPONSE|UPSTREAM_RESET)$/ })
   t.equal((await new Heard(upstream).end).body, 'fine')
 })
 

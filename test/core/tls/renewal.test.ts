@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ListenerTls } from '../../../core/config/types.js'
@@ -110,6 +110,22 @@ t.test('a folder that goes and comes again', async (t) => {
   await comesToShow(of, 'second')
 })
 
+t.test('a folder that is replaced as a whole', async (t) => {
+  const of = await serving(t, (folder) => {
+    mkdirSync(join(folder, 'certs'))
+    put(join(folder, 'certs'), first)
+    return inFolder(join(folder, 'certs'))
+  })
+  for (const next of [second, third]) {
+    mkdirSync(join(of.folder, 'next'))
+    put(join(of.folder, 'next'), next)
+    renameSync(join(of.folder, 'certs'), join(of.folder, 'gone'))
+    renameSync(join(of.folder, 'next'), join(of.folder, 'certs'))
+    await comesToShow(of, next === second ? 'second' : 'third')
+    rmSync(join(of.folder, 'gone'), { recursive: true })
+  }
+})
+
 t.test('halves that do not belong together leave those of before, and are told once', async (t) => {
   const of = await serving(t, (folder) => {
     put(folder, first)
@@ -126,9 +142,6 @@ t.test('halves that do not belong together leave those of before, and are told o
     }
   ])
   t.notMatch(JSON.stringify(of.log.lines), 'PRIVATE')
-  // Something else in the folder stirs.
-  writeFileSync(join(of.folder, 'other'), '')
-  unlinkSync(join(of.folder, 'other'))
   await t.rejects(of.credentials.refresh(), { message: /tls\.crt: does not go with its key/ })
   writeFileSync(of.tls.key, second.key)
   await comesToShow(of, 'second')

@@ -223,6 +223,41 @@ t.test('one side breaks off: the other sees a reset', async (t) => {
   }
 })
 
+t.test('the client gets the FIN first, as from a server, when both have said goodbye', async (t) => {
+  const { client, server, front } = await connectRaw(t, looks('async'))
+  const [atClient, atServer] = [gather(client), gather(server)]
+  client.write(masked(0x88, Buffer.of(0x03, 0xe8)))
+  await until(() => atServer.bytes.length === 8)
+  t.notOk(atClient.ended)
+  server.write(Buffer.of(0x88, 2, 0x03, 0xe8))
+  await until(() => atClient.ended, 'the FIN')
+  t.same([...atClient.bytes], [0x88, 2, 0x03, 0xe8])
+  t.notOk(atServer.ended)
+  client.end()
+  await until(() => atServer.ended)
+  server.end()
+  t.equal((await front.ended()).how, 'complete')
+})
+
+t.test('a client that has said goodbye and breaks off: what it had sent still arrives', async (t) => {
+  let release: (() => void) | undefined
+  const create = new Plugins().tunnel({
+    message: () => new Promise<void>((resolve) => void (release = resolve))
+  })
+  const { client, server, front } = await connectRaw(t, { create })
+  const atServer = gather(server)
+  client.write(Buffer.concat([masked(0x81, Buffer.from('last')), masked(0x88, Buffer.of(0x03, 0xe8))]))
+  await until(() => release !== undefined)
+  client.resetAndDestroy()
+  await until(() => front.client.destroyed)
+  release?.()
+  await until(() => atServer.ended, 'the end')
+  t.equal(atServer.bytes.length, 10 + 8)
+  t.equal(atServer.bytes[10], 0x88)
+  server.end()
+  await front.ended()
+})
+
 t.test('a client that says goodbye and breaks off at once: the upstream gets its close frame', async (t) => {
   const { client, server, front } = await connectEnds(t, looks('async'))
   const seen = closeOf(server)
