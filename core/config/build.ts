@@ -76,7 +76,7 @@ function listenerTls(
     clientAuth,
     minVersion,
     sni: sni.map((each) => ({
-      names: each.names ?? (each.name === undefined ? [] : [each.name]),
+      names: each.names,
       cert: resolve(directory, each.cert),
       key: resolve(directory, each.key)
     }))

@@ -72,7 +72,7 @@ export interface ListenerTlsInput {
   /** Default `TLSv1.2`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined
   /** Other certificates, by the name that the client asks for; `*.example.com` matches one label. */
-  sni?: (({ name: string } | { names: string[] }) & { cert: string; key: string })[] | undefined
+  sni?: { names: string[]; cert: string; key: string }[] | undefined
 }
 
 export interface ServiceInput {

@@ -41,22 +41,14 @@ function checkSni(sni: unknown[], path: Path, report: Report): void {
   for (const [index, each] of sni.entries()) {
     if (!isPlain(each)) continue
     const at = [...path, index]
-    const { name, names } = each
-    if (name === undefined && names === undefined) {
-      report.add(at, 'expected a "name", or "names" for more than one')
-    } else if (name !== undefined && names !== undefined) {
-      report.add([...at, 'name'], 'a certificate has a "name" or "names", not both', 'key')
-    }
-    const listed: [of: Path, name: unknown][] = Array.isArray(names)
-      ? names.map((one, position) => [[...at, 'names', position], one])
-      : [[[...at, 'name'], name]]
-    for (const [of, one] of listed) {
+    if (!Array.isArray(each.names)) continue
+    for (const [position, one] of each.names.entries()) {
       if (typeof one !== 'string') continue
       const key = one.toLowerCase()
       const other = taken.get(key)
       if (other !== undefined) {
         const where = other === index ? 'there twice' : `a name of sni[${other}] too`
-        report.add(of, `${quote(one)} is ${where}`)
+        report.add([...at, 'names', position], `${quote(one)} is ${where}`)
       } else taken.set(key, index)
     }
   }

@@ -52,8 +52,10 @@ const tls = z.strictObject({
   sni: z
     .array(
       z.strictObject({
-        name: serverName.optional(),
-        names: z.array(serverName).min(1).describe('In place of "name", more than one.').optional(),
+        names: z
+          .array(serverName)
+          .min(1)
+          .describe('The names that it is for; *.example.com for one label more.'),
         cert: pemFile('The certificate for these names.'),
         key: pemFile('Its key.')
       })

@@ -1,15 +1,30 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex, Readable } from 'node:stream'
-import { ProxyError } from '../errors.js'
 import type { Downstream, DownstreamOwner } from './downstream.js'
-import { isHopByHop } from './hop-by-hop.js'
+import { combined, isRepetition, toObject, trailersOf } from './http2-fields.js'
+import { readBlock } from './http2-head.js'
 import type { Peer } from './peer.js'
-import { expectsContinue, RequestHead, readField } from './request.js'
+import type { RequestHead } from './request.js'
 
-/** Fields of a header block; more are 431. */
-const MAX_FIELDS = 100
+const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
 const none: readonly string[] = []
+
+/** Bytes a ms that a client reads at the least. */
+const SLOWEST = 4
+
+/** Whose stream it is, for listeners that all streams share. */
+const kDownstream = Symbol('downstream')
+type Stream = ServerHttp2Stream & { [kDownstream]: Http2Downstream }
+
+/** The connection that requests share. */
+export interface Http2Connection {
+  /** Once for each. */
+  ended(downstream: Http2Downstream): void
+}
+
+/** What its exchange knows of the upload. */
+type Owner = DownstreamOwner & { readonly clientBody?: { readonly received: number } | undefined }
 
 /** A request over HTTP/2: one stream of a session of Node's server. */
 export class Http2Downstream implements Downstream {
@@ -18,31 +33,47 @@ export class Http2Downstream implements Downstream {
   readonly httpVersion = '2.0'
   readonly multiplexed = true
   fields: readonly string[] = none
+  readonly #connection: Http2Connection
   readonly #stream: ServerHttp2Stream
   readonly #raw: readonly string[]
   readonly #alone: boolean
-  #owner: DownstreamOwner | undefined = undefined
+  /** Of the body, where the client says. */
+  #length: number | undefined = undefined
+  #owner: Owner | undefined = undefined
   #trailers: string[] | undefined = undefined
   #trailing = false
   #draining = false
+  /** Nothing is to be added to the answer. */
+  #complete = false
+  #broken = false
+  /** Bytes that waited when `stalled` was asked last, and the ms for which they have. */
+  #waiting = 0
+  #waited = 0
 
   /**
    * @param raw the header block, flat, pseudo fields first
    * @param alone nothing follows it
    */
-  constructor(peer: Peer, stream: ServerHttp2Stream, raw: readonly string[], alone: boolean) {
+  constructor(
+    peer: Peer,
+    connection: Http2Connection,
+    stream: ServerHttp2Stream,
+    raw: readonly string[],
+    alone: boolean
+  ) {
     this.peer = peer
+    this.#connection = connection
     this.#stream = stream
     this.#raw = raw
     this.#alone = alone
     this.method = raw[raw.indexOf(':method') + 1] as string
+    ;(stream as Stream)[kDownstream] = this
+    stream.on('close', onClose)
+    // A paused stream that its client resets stays open until it is read on.
+    stream.on('aborted', onAborted)
     // Whoever reads the body hears of its end; nobody else need die of it.
-    stream.on('error', () => {})
-    if (!alone) {
-      stream.on('trailers', (_headers, _flags, fields?: readonly string[]) => {
-        this.fields = (fields ?? none).filter((_, at, all) => isTrailer(all[at - (at % 2)] as string))
-      })
-    }
+    stream.on('error', ignore)
+    if (!alone) stream.on('trailers', onTrailers)
   }
 
   get source(): Readable {
@@ -59,7 +90,7 @@ export class Http2Downstream implements Downstream {
 
   get finished(): boolean {
     const stream = this.#stream
-    return stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR
+    return this.#complete && stream.writableFinished && stream.rstCode === NGHTTP2_NO_ERROR
   }
 
   get gone(): boolean {
@@ -71,84 +102,58 @@ export class Http2Downstream implements Downstream {
     return this.#stream.writableLength === 0
   }
 
+  /** The client took the request back, or broke it. */
+  get cancelled(): boolean {
+    return !this.#broken && !this.finished
+  }
+
+  /** Bytes of the request's body. */
+  get received(): number {
+    return this.#owner?.clientBody?.received ?? 0
+  }
+
+  /**
+   * Whether its client has left lying for too long what it was sent: nothing of it for `limit` ms, or less than 4 KiB/s
+   * of what was handed over in one piece. Of an answer that is relayed the exchange times the pauses itself.
+   *
+   * @param ms since it was asked last
+   */
+  stalled(ms: number, limit: number): boolean {
+    const stream = this.#stream
+    const { writableLength } = stream
+    if ((!this.#complete && !stream.writableNeedDrain) || writableLength !== this.#waiting) {
+      this.#waiting = writableLength
+      this.#waited = 0
+      return false
+    }
+    this.#waited += ms
+    return this.#waited >= limit + writableLength / SLOWEST
+  }
+
   readHead(): RequestHead {
-    const raw = this.#raw
-    if (raw.length > 2 * MAX_FIELDS) throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
-    const head = new RequestHead(this.peer.trusted)
-    const { flat } = head.headers
-    let host: string | undefined
-    let cookieAt = -1
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i] as string
-      const value = raw[i + 1] as string
-      switch (name) {
-        case ':path':
-          head.target = value
-          continue
-        case ':authority':
-          head.authority = value
-          flat.push('host', value)
-          continue
-        case ':method':
-        case ':scheme':
-          continue
-        case ':protocol':
-          refuse('extended CONNECT is not served')
-          break
-        case 'host':
-          if (host !== undefined) refuse('more than one Host header')
-          host = value
-          continue
-        case 'content-length':
-          head.contentLength = Number(value)
-          flat.push(name, value)
-          continue
-        case 'expect':
-          head.expectsContinue = expectsContinue(value)
-          continue
-        case 'cookie':
-          // Crumbs of one field (RFC 9113 section 8.2.3): HTTP/1 has a single one.
-          if (cookieAt >= 0) {
-            flat[cookieAt] += `; ${value}`
-            continue
-          }
-          cookieAt = flat.length + 1
-          break
-      }
-      readField(head, name, value)
-    }
-    if (head.authority === undefined) {
-      if (host === undefined) refuse('neither :authority nor a Host header')
-      head.authority = host as string
-      flat.unshift('host', host as string)
-    } else if (host !== undefined && host.toLowerCase() !== head.authority.toLowerCase()) {
-      refuse(':authority and the Host header differ')
-    }
-    head.hasBody = !this.#alone
-    if (this.#alone) head.contentLength = 0
+    const head = readBlock(this.#raw, this.peer.trusted, this.#alone)
+    this.#length = head.contentLength
     return head
   }
 
   attach(owner: DownstreamOwner): void {
     this.#owner = owner
-    const closed = () => owner.closed()
-    this.#stream.on('close', closed)
-    // A paused stream that its client resets stays open until it is read on.
-    this.#stream.on('aborted', closed)
   }
 
   /** Frames tell one request from the next whatever this one holds. */
   distrust(): void {}
 
   wantBody(): void {
-    if (!this.#stream.headersSent) this.information(100, [])
+    this.information(100, [])
   }
 
   information(status: number, headers: string[]): void {
     const stream = this.#stream
     if (stream.headersSent || stream.closed || stream.destroyed) return
+    const fields = toObject(headers)
+    fields[':status'] = status
     try {
-      stream.additionalHeaders({ ':status': status, ...toObject(headers) })
+      stream.additionalHeaders(fields)
     } catch {
       // A hint that HTTP/2 cannot carry is only a hint.
     }
@@ -159,36 +164,42 @@ export class Http2Downstream implements Downstream {
     if (stream.closed || stream.destroyed) return
     const headers = toObject(flat)
     headers[':status'] = status
-    this.#trailing = trailers && !alone
-    if (this.#trailing) {
-      stream.once('wantTrailers', () => {
-        // Where there are none, Node ends the stream with an empty frame.
-        stream.sendTrailers(this.#trailers === undefined ? {} : toObject(this.#trailers))
-        this.#release()
-      })
+    // Of HEAD Node has ended it already, and these have no body either.
+    const bodiless = alone || stream.writableEnded || status === 204 || status === 205 || status === 304
+    const options = { endStream: bodiless, waitForTrailers: trailers && !bodiless }
+    try {
+      stream.respond(headers, options)
+    } catch (error) {
+      if (!isRepetition(error)) throw error
+      stream.respond(combined(headers), options)
     }
-    stream.respond(headers, { endStream: alone, waitForTrailers: this.#trailing })
-    // Node ends it by itself where the status or HEAD leaves no room for a body.
-    if (alone || stream.writableEnded) this.#release()
+    if (options.waitForTrailers) {
+      this.#trailing = true
+      stream.on('wantTrailers', onWantTrailers)
+    }
+    if (bodiless) {
+      this.#complete = true
+      this.#release()
+    }
   }
 
   write(chunk: Buffer): boolean {
     const stream = this.#stream
     // Ended from within: what comes is for nobody.
-    if (stream.closed || stream.destroyed) return true
+    if (stream.writableEnded || stream.closed || stream.destroyed) return true
     if (stream.write(chunk)) return true
     if (!this.#draining) {
       this.#draining = true
-      stream.on('drain', () => this.#owner?.drained())
+      stream.on('drain', onDrain)
     }
     return false
   }
 
   end(last: Buffer | undefined, trailers: string[]): void {
     const stream = this.#stream
-    if (stream.closed || stream.destroyed) return
-    if (trailers.length > 0) this.#trailers = trailers
-    if (stream.writableEnded) return
+    if (stream.writableEnded || stream.closed || stream.destroyed) return
+    this.#complete = true
+    if (trailers.length > 0) this.#trailers = trailersOf(trailers)
     if (last === undefined || last.length === 0) stream.end()
     else stream.end(last)
     if (!this.#trailing) this.#release()
@@ -198,16 +209,28 @@ export class Http2Downstream implements Downstream {
   #release(): void {
     const stream = this.#stream
     if (stream.readableEnded || this.#alone) return
-    const quit = () => {
-      if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (stream.writableFinished) setImmediate(quit, this)
+    else stream.once('finish', onFinish)
+  }
+
+  /** @internal */
+  quit(): void {
+    const stream = this.#stream
+    if (stream.readableEnded || stream.closed) return
+    if (this.#length !== undefined && this.received >= this.#length) {
+      // All but the word that this was all, which is on its way.
+      stream.resume()
+      return
     }
-    if (stream.writableFinished) setImmediate(quit)
-    else stream.once('finish', () => setImmediate(quit))
+    stream.close(NGHTTP2_NO_ERROR)
+    // What came and nobody read would keep it.
+    stream.destroy()
   }
 
   destroy(): void {
     const stream = this.#stream
-    if (!stream.closed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#broken = true
+    if (!stream.closed) stream.close(NGHTTP2_INTERNAL_ERROR)
     // Bytes that wait for the client's window would keep it.
     stream.destroy()
   }
@@ -218,28 +241,75 @@ export class Http2Downstream implements Downstream {
   upgrade(): Duplex {
     throw new Error('HTTP/2 has no upgrade')
   }
-}
 
-/** As Node wants them: in lower case, a repeated field as a list. What belongs to a connection is not HTTP/2's. */
-function toObject(flat: readonly string[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = Object.create(null)
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = (flat[i] as string).toLowerCase()
-    if (isHopByHop(name)) continue
-    const value = flat[i + 1] as string
-    const before = headers[name]
-    if (before === undefined) headers[name] = value
-    else if (Array.isArray(before)) before.push(value)
-    else headers[name] = [before as string, value]
+  /** @internal */
+  closed(): void {
+    this.#owner?.closed()
+    this.#connection.ended(this)
   }
-  return headers
+
+  /** @internal */
+  aborted(): void {
+    this.#owner?.closed()
+    // What it sent of an upload and nobody read would keep the stream; Node is still at closing it.
+    process.nextTick(discard, this.#stream)
+  }
+
+  /** @internal */
+  drained(): void {
+    this.#owner?.drained()
+  }
+
+  /** @internal Called by Node in the midst of sending: what is thrown here is thrown at the process. */
+  sendTrailers(): void {
+    const stream = this.#stream
+    // Where there are none, Node ends the stream with an empty frame.
+    const trailers = toObject(this.#trailers ?? none)
+    try {
+      stream.sendTrailers(trailers)
+    } catch (error) {
+      if (isRepetition(error)) stream.sendTrailers(combined(trailers))
+      else this.destroy()
+    }
+    this.#release()
+  }
 }
 
-/** Fields that a trailer may not hold are those of the framing and of routing (RFC 9110 section 6.5.1). */
-function isTrailer(name: string): boolean {
-  return !name.startsWith(':') && name !== 'content-length' && name !== 'host' && !isHopByHop(name)
+function onClose(this: ServerHttp2Stream): void {
+  ;(this as Stream)[kDownstream].closed()
 }
 
-function refuse(message: string): never {
-  throw new ProxyError('BAD_REQUEST', message)
+function onAborted(this: ServerHttp2Stream): void {
+  ;(this as Stream)[kDownstream].aborted()
 }
+
+function onDrain(this: ServerHttp2Stream): void {
+  ;(this as Stream)[kDownstream].drained()
+}
+
+function onWantTrailers(this: ServerHttp2Stream): void {
+  ;(this as Stream)[kDownstream].sendTrailers()
+}
+
+function onTrailers(
+  this: ServerHttp2Stream,
+  _headers: object,
+  _flags: number,
+  flat?: readonly string[]
+): void {
+  ;(this as Stream)[kDownstream].fields = trailersOf(flat ?? none)
+}
+
+function onFinish(this: ServerHttp2Stream): void {
+  setImmediate(quit, (this as Stream)[kDownstream])
+}
+
+function quit(downstream: Http2Downstream): void {
+  downstream.quit()
+}
+
+function discard(stream: ServerHttp2Stream): void {
+  stream.destroy()
+}
+
+function ignore(): void {}

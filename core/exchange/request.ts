@@ -147,7 +147,7 @@ export function hostOf(authority: string): string | undefined {
   return host
 }
 
-let lastAuthority = ''
+let lastAuthority: string | undefined
 let lastHost = ''
 
 export class RequestState implements ExchangeRequest {

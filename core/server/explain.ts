@@ -29,7 +29,7 @@ export function explain(
   const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
   const authority = absolute?.[1] ?? headers.get('host') ?? ''
   const rest = absolute === null ? url : (absolute[2] as string)
-  const host = hostOf(authority)
+  const host = authority === '' ? '' : hostOf(authority)
   if (host === undefined)
     throw new TypeError(`${JSON.stringify(authority)} is not a host: the request would get 400`)
   const normal = normalisePath(rest.startsWith('/') ? rest : `/${rest}`)

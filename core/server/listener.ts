@@ -2,7 +2,6 @@ import type { BlockList, Socket } from 'node:net'
 import { rangesOf } from '../config/ranges.js'
 import type { ListenerConfig, ListenerTls } from '../config/types.js'
 import type { Downstream } from '../exchange/downstream.js'
-import { Http2Downstream } from '../exchange/http2.js'
 import type { Entry } from '../exchange/pipeline.js'
 import type { Deadlines } from '../hooks/deadlines.js'
 import type { Logger } from '../hooks/plugin.js'
@@ -68,9 +67,7 @@ export class Listener implements Entry {
       (socket) => this.#accept(socket),
       (downstream) => parts.handle(this, downstream)
     )
-    this.#http2 = new Http2Sessions(config, parts.deadlines, (peer, stream, raw, alone) =>
-      parts.handle(this, new Http2Downstream(peer, stream, raw, alone))
-    )
+    this.#http2 = new Http2Sessions(config, parts.deadlines, (downstream) => parts.handle(this, downstream))
     this.#front = new Front(
       {
         deadlines: parts.deadlines,
@@ -129,7 +126,7 @@ export class Listener implements Entry {
       }
     }
     this.#http1.adopt(config)
-    this.#http2.idleTimeout = config.idleTimeout
+    this.#http2.config = config
     this.bodyTimeout = config.bodyTimeout
     this.trusted = rangesOf(config.trustedProxies)
     this.forwarded = config.forwarded

@@ -183,6 +183,7 @@ class ProxyServer implements Proxy {
     const oldWorkers = this.#workers
     try {
       const config = await load(this.#host, source, this.#options, this.#loader)
+      await this.#credentials.refresh()
       const samePool = JSON.stringify(config.workers) === JSON.stringify(old.config.workers)
       const workers = samePool ? oldWorkers : this.#pool(config)
       const next = await this.#build(config, workers)

@@ -55,7 +55,7 @@ t.test('every key of a listener and of its TLS', async (t) => {
       clientAuth: 'require',
       minVersion: 'TLSv1.3',
       sni: [
-        { name: 'a.test', ...pair },
+        { names: ['a.test'], ...pair },
         { names: ['*.b.test'], ...pair }
       ]
     },

@@ -323,7 +323,7 @@ t.test('certificates are read and watched, and kept as the names of their files'
             clientAuth: 'require',
             minVersion: 'TLSv1.3',
             sni: [
-              { name: 'Shop.example.com', cert: 'certs/other.pem', key: 'certs/other.key' },
+              { names: ['Shop.example.com'], cert: 'certs/other.pem', key: 'certs/other.key' },
               { names: ['*.example.com', 'example.com'], cert: 'certs/server.pem', key: 'certs/server.key' }
             ]
           }
@@ -421,8 +421,8 @@ t.test('certificates that cannot be used', async (t) => {
   t.equal(await read({ cert: 'broken.pem', key }), 'cert: a certificate is broken')
   t.equal(await read({ cert, key, ca: 'cut.pem', clientAuth: 'request' }), 'ca: a certificate is cut off')
   const sni = [
-    { name: 'x', cert, key },
-    { name: 'y', cert, key: 'b.key' }
+    { names: ['x'], cert, key },
+    { names: ['y'], cert, key: 'b.key' }
   ]
   t.equal(await read({ cert, key, sni }), `sni[1].cert: ${wrong}`)
 })

@@ -185,24 +185,23 @@ t.test('TLS of a listener', async (t) => {
   ])
   const name = 'expected a name such as shop.example.com or *.example.com'
   const sni = (...list: object[]) => read({ sni: list.map((each) => ({ ...files, ...each })) })
-  t.same(await sni({ name: 'shop.test' }, { names: ['*.shop.test', 'localhost'] }), [])
-  t.same(await sni({}), ['sni[0]: expected a "name", or "names" for more than one'])
-  t.same(await sni({ name: 'a', names: ['b'] }), [
-    'sni[0].name: a certificate has a "name" or "names", not both'
-  ])
+  t.same(await sni({ names: ['shop.test'] }, { names: ['*.shop.test', 'localhost'] }), [])
+  t.same(await sni({}), ['sni[0].names: missing: expected a list'])
   t.same(await sni({ names: [] }), ['sni[0].names: expected at least 1 item, not 0'])
-  t.same(await sni({ name: 'a.test' }, { names: ['b.test', 'A.test', 'b.test'] }), [
+  t.same(await sni({ names: ['a.test'] }, { names: ['b.test', 'A.test', 'b.test'] }), [
     'sni[1].names[1]: "A.test" is a name of sni[0] too',
     'sni[1].names[2]: "b.test" is there twice'
   ])
-  t.same(await sni({ name: '10.0.0.1' }), [
-    `sni[0].name: ${name}, not "10.0.0.1": who connects to an address asks for no name`
+  t.same(await sni({ names: ['10.0.0.1'] }), [
+    `sni[0].names[0]: ${name}, not "10.0.0.1": who connects to an address asks for no name`
   ])
-  t.same(await sni({ name: 'a.test:443' }), [`sni[0].name: ${name}, not "a.test:443": without its port`])
+  t.same(await sni({ names: ['a.test:443'] }), [
+    `sni[0].names[0]: ${name}, not "a.test:443": without its port`
+  ])
   for (const bad of ['*', 'a.*.test', '*a.test', 'a..test', '-a.test', 'a b', '', 'x'.repeat(64)])
-    t.match(await sni({ name: bad }), [name], bad)
-  t.same(await sni({ name: 'a', keys: 'x' }), ['sni[0].keys: unknown key "keys": did you mean "key"?'])
-  t.same(await read({ sni: [{ name: 'a' }] }), [
+    t.match(await sni({ names: [bad] }), [name], bad)
+  t.same(await sni({ names: ['a'], keys: 'x' }), ['sni[0].keys: unknown key "keys": did you mean "key"?'])
+  t.same(await read({ sni: [{ names: ['a'] }] }), [
     'sni[0].cert: missing: expected a string',
     'sni[0].key: missing: expected a string'
   ])

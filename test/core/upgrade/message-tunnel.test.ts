@@ -307,6 +307,20 @@ t.test('goAway: both get 1001 and end; who does not is cut after 2 s', async (t)
   t.equal((await raw.front.ended()).how, 'drained')
 })
 
+t.test('goAway: a client that answers has its FIN at once, whatever the upstream does', async (t) => {
+  const { front, client, server } = await connectRaw(t, looks('sync'))
+  const [atClient, atServer] = [gather(client), gather(server)]
+  front.tunnel.goAway()
+  await until(() => atClient.bytes.length === 4 && atServer.bytes.length === 8)
+  t.notOk(atClient.ended)
+  client.write(masked(0x88, Buffer.of(0x03, 0xe9)))
+  await until(() => atClient.ended, 'the FIN')
+  client.end()
+  await until(() => atServer.ended)
+  server.end()
+  t.equal((await front.ended()).how, 'drained')
+})
+
 t.test('destroy cuts both', async (t) => {
   const { front, client, server } = await connectEnds(t, looks('sync'))
   const seen = Promise.all([closeOf(client), closeOf(server)])
