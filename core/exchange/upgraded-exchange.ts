@@ -57,6 +57,8 @@ export class UpgradedExchange implements UpgradedOwner {
     this.how = how
     this.error = error
     this.#exchange.entry.upgradeEnded(this.#connection)
+    const { shared, route } = this.#exchange
+    if (how !== 'complete') shared.log.debug({ route: route.name, how }, 'an upgraded connection ended')
     this.#attempt.conclude()
     this.#exchange.closed()
   }

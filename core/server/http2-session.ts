@@ -181,7 +181,8 @@ export class Http2Session extends Deadline implements Http2Connection {
 
   #end(code: number): void {
     this.#over = true
-    this.#session.destroy(code)
+    // Where the error is undefined, Node's default for it makes the code NO_ERROR.
+    this.#session.destroy(null as unknown as undefined, code)
     this.#wait(LAST_WORDS)
   }
 

@@ -293,7 +293,11 @@ class ProxyServer implements Proxy {
   hooks(name: string): ReturnType<Proxy['hooks']> {
     const route = this.#generation.routes.find((one) => one.route.name === name)
     if (route === undefined) throw new RangeError(`there is no route ${JSON.stringify(name)}`)
-    return { ...route.hooks, ...(route.service === undefined ? {} : route.attemptHooks(route.service)) }
+    return {
+      ...route.hooks,
+      ...route.upgradeHooks,
+      ...(route.service === undefined ? {} : route.attemptHooks(route.service))
+    }
   }
 
   explain(method: string, url: string, options: ExplainOptions = {}): Explanation {

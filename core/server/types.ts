@@ -1,4 +1,4 @@
-import type { AttemptHooks, ExchangeHooks } from '../hooks/hook-set.js'
+import type { AttemptHooks, ExchangeHooks, UpgradeHooks } from '../hooks/hook-set.js'
 import type { Place } from '../hooks/plugin.js'
 import type { HookName } from '../hooks/types.js'
 
@@ -33,7 +33,7 @@ export interface Proxy {
   /** The Prometheus text and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>
   /** A route's tapable hooks, frozen, for `intercept`; a hook that no plugin taps is undefined. @throws RangeError */
-  hooks(route: string): ExchangeHooks & Partial<AttemptHooks>
+  hooks(route: string): ExchangeHooks & Partial<AttemptHooks> & Partial<UpgradeHooks>
   explain(
     method: string,
     url: string,
