@@ -1,5 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { ProxyError } from '../errors.js'
 import { isReasonPhrase } from '../hooks/field.js'
 import type { Downstream, DownstreamOwner } from './downstream.js'
@@ -163,7 +164,11 @@ export class Http1Downstream implements Downstream {
   }
 
   wantBody(): void {
-    if (!this.#outgoing.headersSent) this.#outgoing.writeContinue()
+    const outgoing = this.#outgoing
+    if (outgoing.headersSent) return
+    // A pipelined request's turn has not come: Node would put the 100 behind the head of its answer.
+    if (outgoing.socket === null) outgoing.once('socket', () => this.wantBody())
+    else outgoing.writeContinue()
   }
 
   /** As the upstream sent it: Node's own writer of hints knows only the plainest of links. */
@@ -231,6 +236,9 @@ export class Http1Downstream implements Downstream {
   }
 
   destroy(): void {
+    const { socket, httpVersionMinor } = this.source
+    // HTTP/1.0 may have nothing but the connection's end to tell where a body ends, so it must not look like one.
+    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
     this.#outgoing.destroy()
   }
 

@@ -1,164 +1,122 @@
-// The one file that knows undici's dispatch API. It uses the handler form with raw header buffers: the other form
-// parses them into an object, which loses casing and order and costs more than all the rest of a small request.
+// HTTP/1.1 towards an endpoint, on undici. The files http1-*.ts and this one alone know it.
 
-import { isIP, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { isIP } from 'node:net'
+import { buildConnector, type Client, type Dispatcher } from 'undici'
 import { ProxyError } from '../errors.js'
 import type { UpstreamTls } from '../tls/upstream.js'
 import type { Call, Connection, UpstreamListener, UpstreamOptions, UpstreamRequest } from './connection.js'
+import { type CallOwner, Http1Call } from './http1-call.js'
+import { Slot, type SlotOwner } from './http1-slot.js'
 
-class UpstreamCall implements Call {
-  readonly listener: UpstreamListener
-  sent = false
-  stale = false
-  #abort: ((reason?: Error) => void) | undefined = undefined
-  #resume: (() => void) | undefined = undefined
-  #cancelled = false
-  #responded = false
-  #bodiless = false
-
-  constructor(listener: UpstreamListener) {
-    this.listener = listener
-  }
-
-  cancel(): void {
-    if (this.#cancelled) return
-    this.#cancelled = true
-    this.#abort?.(cancelled)
-  }
-
-  resume(): void {
-    this.#resume?.()
-  }
-
-  onConnect(abort: (reason?: Error) => void): void {
-    if (this.#cancelled) {
-      abort(cancelled)
-      return
-    }
-    this.#abort = abort
-    this.sent = true
-  }
-
-  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    if (this.#cancelled) return true
-    this.#resume = resume
-    if (status < 200) {
-      this.listener.information(status, decode(headers))
-      return true
-    }
-    this.#responded = true
-    this.#bodiless = status === 204 || status === 304
-    return this.listener.responded(status, decode(headers), statusText, false)
-  }
-
-  onData(chunk: Buffer): boolean {
-    return this.#cancelled || this.listener.data(chunk)
-  }
-
-  onUpgrade(_status: number, headers: Buffer[], socket: Duplex): void {
-    if (this.#cancelled) {
-      socket.destroy()
-      return
-    }
-    this.#responded = true
-    this.listener.upgraded(decode(headers), socket)
-    // From here on the socket is the listener's: undici knows it no more.
-    this.#cancelled = true
-  }
-
-  onComplete(trailers: Buffer[] | string[] | null): void {
-    if (this.#cancelled) return
-    this.listener.ended(trailers === null || trailers.length === 0 ? none : decode(trailers))
-  }
-
-  onError(error: ToldError): void {
-    if (this.#cancelled) return
-    this.#cancelled = true
-    // A 304 may say how long the body is that it leaves out (RFC 9110 section 8.6); undici misses it.
-    if (this.#bodiless && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
-      this.listener.ended(none)
-      return
-    }
-    if (this.sent && !this.#responded && isReset(error.code) && error.idle === true) this.stale = true
-    this.listener.failed(translate(error, this.sent))
-  }
+interface Waiting {
+  readonly options: Dispatcher.DispatchOptions
+  readonly call: Http1Call
 }
 
-const none: string[] = []
-const cancelled = new Error('cancelled')
-
-/** The connections to one endpoint. */
-export class Upstream implements Connection {
-  readonly #pool: Pool
+/**
+ * The connections to one endpoint. In place of undici's Pool, which looks through all of them for a free one, twice for
+ * each request, and does not say which of them a request is on.
+ */
+export class Upstream implements Connection, SlotOwner, CallOwner {
+  readonly idleTimeout: number
+  readonly #origin: string
+  readonly #options: Client.Options
+  readonly #connect: buildConnector.connector
+  readonly #maxConnections: number
   readonly #serverName: string | null
+  readonly #slots = new Set<Slot>()
+  /** The last one to become free is the next to be used, so that what is not needed grows old and closes. */
+  readonly #idle: Slot[] = []
+  readonly #waiting: Waiting[] = []
   #closing = false
 
   constructor({ url, tls, connectTimeout, keepAlive, idleTimeout, maxConnections }: UpstreamOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
     const scheme = tls === undefined ? 'http' : 'https'
-    const origin = socketPath === undefined ? url : `${scheme}://localhost`
+    this.#origin = socketPath === undefined ? url : `${scheme}://localhost`
     // Without it undici takes the name from the request's Host, which is the client's word.
     this.#serverName =
-      tls === undefined ? null : (tls.serverName ?? new URL(origin).hostname.replace(/^\[|\]$/g, ''))
-    this.#pool = new Pool(origin, {
-      connections: maxConnections,
+      tls === undefined ? null : (tls.serverName ?? new URL(this.#origin).hostname.replace(/^\[|\]$/g, ''))
+    this.#connect = connector(
+      { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) },
+      tls
+    )
+    this.idleTimeout = idleTimeout
+    this.#maxConnections = maxConnections
+    this.#options = {
       pipelining: 1,
-      // Attempts carry deadlines of their own.
+      // Attempts carry deadlines of their own, and pauses are a call's.
       headersTimeout: 0,
-      bodyTimeout: idleTimeout,
+      bodyTimeout: 0,
       keepAliveTimeout: keepAlive,
       keepAliveMaxTimeout: Math.max(keepAlive, 60_000),
       keepAliveTimeoutThreshold: 1_000,
-      maxHeaderSize: 64 * 1024,
-      connect: tellingConnector(
-        { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) },
-        tls
-      )
-    } as Pool.Options)
+      maxHeaderSize: 64 * 1024
+    }
   }
 
   send(request: UpstreamRequest, listener: UpstreamListener): Call {
-    const call = new UpstreamCall(listener)
+    const call = new Http1Call(this, listener)
     const options: Dispatcher.DispatchOptions & { servername?: string } = {
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
-      headers: request.headers,
+      headers: request.acceptsTrailers ? [...request.headers, 'te', 'trailers'] : request.headers,
       body: request.body
     }
-    if (request.acceptsTrailers) options.headers = [...request.headers, 'te', 'trailers']
     if (request.upgrade !== undefined) options.upgrade = request.upgrade
     if (this.#serverName !== null) options.servername = this.#serverName
-    this.#pool.dispatch(options, call as unknown as Dispatcher.DispatchHandler)
+    const slot = this.#idle.pop() ?? this.#open()
+    if (slot === undefined) this.#waiting.push({ options, call })
+    else slot.dispatch(options, call)
     return call
   }
 
   close(): void {
     if (this.#closing) return
     this.#closing = true
-    this.#pool.close().catch(() => {})
+    for (const slot of this.#idle.splice(0)) slot.close()
   }
 
   destroy(): void {
     this.#closing = true
-    this.#pool.destroy().catch(() => {})
+    for (const { call } of this.#waiting.splice(0))
+      call.fail(new ProxyError('CONNECT_FAILED', 'the service could not be reached'))
+    for (const slot of this.#slots) slot.destroy()
+  }
+
+  /** @internal */
+  freed(slot: Slot): void {
+    const next = this.#waiting.shift()
+    if (next !== undefined) slot.dispatch(next.options, next.call)
+    else if (this.#closing) slot.close()
+    else this.#idle.push(slot)
+  }
+
+  /** @internal */
+  closed(slot: Slot): void {
+    const at = this.#idle.indexOf(slot)
+    if (at === -1) return
+    this.#idle.splice(at, 1)
+    this.#slots.delete(slot)
+    slot.close()
+  }
+
+  /** @internal */
+  forget(call: Http1Call): void {
+    const at = this.#waiting.findIndex((each) => each.call === call)
+    if (at !== -1) this.#waiting.splice(at, 1)
+  }
+
+  /** @returns undefined when there are as many as there may be */
+  #open(): Slot | undefined {
+    if (this.#slots.size >= this.#maxConnections) return undefined
+    const slot = new Slot(this.#origin, this.#options, this.#connect, this)
+    this.#slots.add(slot)
+    return slot
   }
 }
 
-/** What a connection ended with. */
-type ToldError = Error & {
-  code?: string
-  /** It had served others, and not one byte had come since the last request went out on it. */
-  idle?: boolean
-}
-
-/** Bytes that a connection had read when it was written to last. */
-const kRead = Symbol('read')
-type Read = Socket & { [kRead]?: number }
-
-/** Connections whose errors tell whether they were idle. */
-function tellingConnector(
+function connector(
   options: buildConnector.BuildOptions,
   tls: UpstreamTls | undefined
 ): buildConnector.connector {
@@ -172,70 +130,10 @@ function tellingConnector(
     }
     // An address is no server name (RFC 6066); the certificate is then checked against the address itself.
     const named = isIP(target.servername ?? '') === 0 ? target : { ...target, servername: '' }
-    connect(named, (...result) => {
-      const [, socket] = result
-      if (socket) tell(socket)
-      callback(...result)
-    })
+    connect(named, callback)
   }
-}
-
-function tell(socket: Read): void {
-  const { write } = socket
-  socket.write = function (this: Read, ...args: unknown[]): boolean {
-    this[kRead] = this.bytesRead
-    return (write as (...args: unknown[]) => boolean).apply(this, args)
-  } as typeof write
-  socket.on('error', (error: ToldError) => {
-    error.idle = socket.bytesRead > 0 && socket.bytesRead === socket[kRead]
-    // undici takes a reset for the end of a body that ends with its connection: half of it would pass for all.
-    if (error.code === 'ECONNRESET') error.code = 'EPIPE'
-  })
 }
 
 function tlsOptions(tls: UpstreamTls): object {
   return { rejectUnauthorized: !tls.insecure, secureContext: tls.context }
-}
-
-/** What `toString('latin1')` comes to, without asking each of a dozen times a response what 'latin1' means. */
-type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
-
-function decode(raw: (Buffer | string)[]): string[] {
-  const { length } = raw
-  const flat = new Array<string>(length)
-  for (let i = 0; i < length; i++) {
-    const part = raw[i] as Buffer | string
-    flat[i] = typeof part === 'string' ? part : (part as LatinBuffer).latin1Slice(0, part.length)
-  }
-  return flat
-}
-
-function isReset(code: string | undefined): boolean {
-  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
-}
-
-/** To the proxy's own codes. The cause is for the log; the message is the client's and names no address. */
-function translate(error: Error & { code?: string }, sent: boolean): ProxyError {
-  const { code } = error
-  if (ProxyError.is(error)) return error
-  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', {
-      cause: error
-    })
-  }
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
-    return new ProxyError('BAD_REQUEST', 'the request cannot be sent on as it is', { cause: error })
-  }
-  if (!sent) return new ProxyError('CONNECT_FAILED', 'the service could not be reached', { cause: error })
-  if (code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return new ProxyError('RESPONSE_TIMEOUT', 'the service stopped answering', { cause: error })
-  }
-  if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service answered with something that is not HTTP', {
-      cause: error
-    })
-  }
-  return new ProxyError('UPSTREAM_RESET', 'the service closed the connection before it had answered', {
-    cause: error
-  })
 }

@@ -1,0 +1,239 @@
+import type { Duplex } from 'node:stream'
+import { ProxyError } from '../errors.js'
+import { systemClock } from '../hooks/clock.js'
+import { Deadline, Deadlines } from '../hooks/deadlines.js'
+import type { Call, UpstreamListener } from './connection.js'
+import type { Slot } from './http1-slot.js'
+
+/** Pauses of response bodies. One coarse clock for all of them, which stands while there are none. */
+const pauses = new Deadlines(systemClock)
+
+/** What undici ends a request with. */
+export type UndiciError = Error & { code?: string }
+
+const none: string[] = []
+const cancelled = new Error('cancelled')
+
+/** Whoever has it wait for a connection. */
+export interface CallOwner {
+  /** ms that a response body may pause. */
+  readonly idleTimeout: number
+  forget(call: Http1Call): void
+}
+
+/**
+ * One request, as undici's handler: in the older form, which gets raw header buffers. The other form parses them into an
+ * object, which loses casing and order and costs more than all the rest of a small request.
+ *
+ * undici is never asked to pause: its parser asserts that it is not paused when the connection ends, and an upstream
+ * that ends its answer with its connection would end the process. The connection is held back instead, and what had
+ * been read from it waits here.
+ */
+export class Http1Call extends Deadline implements Call {
+  sent = false
+  stale = false
+  readonly #owner: CallOwner
+  readonly #listener: UpstreamListener
+  #slot: Slot | undefined = undefined
+  #abort: ((reason?: Error) => void) | undefined = undefined
+  /** The listener hears nothing more. */
+  #over = false
+  #responded = false
+  #bodiless = false
+  #held = false
+  #waiting: Buffer[] | undefined = undefined
+  /** The upstream's part is done; the listener hears of it once it has taken what waits. */
+  #trailers: string[] | undefined = undefined
+
+  constructor(owner: CallOwner, listener: UpstreamListener) {
+    super()
+    this.#owner = owner
+    this.#listener = listener
+  }
+
+  get cancelled(): boolean {
+    return this.#over
+  }
+
+  /** @param slot undefined: it waits for none any more */
+  set slot(slot: Slot | undefined) {
+    this.#slot = slot
+  }
+
+  cancel(): void {
+    if (this.#over) return
+    this.#end()
+    if (this.#abort !== undefined) this.#abort(cancelled)
+    else this.#owner.forget(this)
+  }
+
+  resume(): void {
+    if (!this.#held || this.#over) return
+    this.#held = false
+    while (this.#waiting !== undefined && this.#waiting.length > 0) {
+      if (this.#listener.data(this.#waiting.shift() as Buffer)) continue
+      this.#held = !this.#over
+      return
+    }
+    if (this.#over) return
+    if (this.#trailers !== undefined) this.#finish(this.#trailers)
+    else {
+      this.#watch()
+      this.#slot?.release()
+    }
+  }
+
+  override expire(): void {
+    const error = new ProxyError('RESPONSE_TIMEOUT', 'the service stopped answering')
+    this.cancel()
+    this.#listener.failed(error)
+  }
+
+  /** It will not be sent. */
+  fail(error: ProxyError): void {
+    if (this.#over) return
+    this.#end()
+    this.#listener.failed(error)
+  }
+
+  // What undici says
+
+  onConnect(abort: (reason?: Error) => void): void {
+    if (this.#over) {
+      abort(cancelled)
+      return
+    }
+    this.#abort = abort
+    this.sent = true
+    this.#slot?.began()
+  }
+
+  onHeaders(status: number, headers: Buffer[], _resume: () => void, statusText: string): boolean {
+    if (this.#over) return true
+    if (status < 200) {
+      if (status < 100) this.#refuse('the service answered with a status that is none')
+      else this.#listener.information(status, decode(headers))
+      return true
+    }
+    this.#responded = true
+    this.#bodiless = status === 204 || status === 304
+    if (this.#listener.responded(status, decode(headers), statusText, false)) this.#watch()
+    else this.#hold()
+    return true
+  }
+
+  onUpgrade(_status: number, headers: Buffer[], socket: Duplex): void {
+    if (this.#over) {
+      socket.destroy()
+      return
+    }
+    // From here on the socket is the listener's: undici knows it no more.
+    this.#end()
+    this.#listener.upgraded(decode(headers), socket)
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#over) return true
+    if (this.#held) {
+      this.#waiting ??= []
+      this.#waiting.push(chunk)
+    } else if (this.#listener.data(chunk)) {
+      if (!this.#over) this.#watch()
+    } else {
+      this.#hold()
+    }
+    return true
+  }
+
+  onComplete(trailers: Buffer[] | string[] | null): void {
+    const slot = this.#slot
+    this.#slot = undefined
+    slot?.completed()
+    if (this.#over) return
+    const fields = trailers === null || trailers.length === 0 ? none : decode(trailers)
+    if (this.#held) this.#trailers = fields
+    else this.#finish(fields)
+  }
+
+  onError(error: UndiciError): void {
+    const slot = this.#slot
+    this.#slot = undefined
+    if (this.#over) return
+    // A 304 may say how long the body is that it leaves out (RFC 9110 section 8.6); undici misses it.
+    if (this.#bodiless && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+      if (this.#held) this.#trailers = none
+      else this.#finish(none)
+      return
+    }
+    this.#end()
+    this.stale = this.sent && !this.#responded && isReset(error.code) && slot?.wasIdle === true
+    this.#listener.failed(translate(error, this.sent))
+  }
+
+  #hold(): void {
+    if (this.#over) return
+    this.#held = true
+    pauses.unwatch(this)
+    this.#slot?.hold()
+  }
+
+  #watch(): void {
+    pauses.watch(this, this.#owner.idleTimeout)
+  }
+
+  #finish(trailers: string[]): void {
+    this.#end()
+    this.#listener.ended(trailers)
+  }
+
+  #refuse(message: string): void {
+    this.cancel()
+    this.#listener.failed(new ProxyError('BAD_UPSTREAM_RESPONSE', message))
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#waiting = undefined
+    pauses.unwatch(this)
+  }
+}
+
+/** What `toString('latin1')` comes to, without asking each of a dozen times a response what 'latin1' means. */
+type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
+
+function decode(raw: (Buffer | string)[]): string[] {
+  const { length } = raw
+  const flat = new Array<string>(length)
+  for (let i = 0; i < length; i++) {
+    const part = raw[i] as Buffer | string
+    flat[i] = typeof part === 'string' ? part : (part as LatinBuffer).latin1Slice(0, part.length)
+  }
+  return flat
+}
+
+function isReset(code: string | undefined): boolean {
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+/** To the proxy's own codes. The cause is for the log; the message is the client's and names no address. */
+export function translate(error: UndiciError, sent: boolean): ProxyError {
+  const { code } = error
+  if (ProxyError.is(error)) return error
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', {
+      cause: error
+    })
+  }
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+    return new ProxyError('BAD_REQUEST', 'the request cannot be sent on as it is', { cause: error })
+  }
+  if (!sent) return new ProxyError('CONNECT_FAILED', 'the service could not be reached', { cause: error })
+  if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service answered with something that is not HTTP', {
+      cause: error
+    })
+  }
+  return new ProxyError('UPSTREAM_RESET', 'the service closed the connection before it had answered', {
+    cause: error
+  })
+}

@@ -1,0 +1,102 @@
+import type { Socket } from 'node:net'
+import { type buildConnector, Client, type Dispatcher } from 'undici'
+import type { Http1Call, UndiciError } from './http1-call.js'
+
+/** Nobody reads from it for now. */
+const kHeld = Symbol('held')
+type Holdable = Socket & { [kHeld]?: boolean }
+
+/** Whoever hands out requests. */
+export interface SlotOwner {
+  /** It takes another request. */
+  freed(slot: Slot): void
+  /** Its connection has closed while it had no request. */
+  closed(slot: Slot): void
+}
+
+/** One connection, opened when it is first needed and again after it has closed; one request at a time. */
+export class Slot {
+  /** A connection that had served others ended, and not one byte had come since the last request went out on it. */
+  wasIdle = false
+  readonly #client: Client
+  readonly #owner: SlotOwner
+  #socket: Holdable | undefined = undefined
+  #readBefore = 0
+  #busy = false
+
+  constructor(origin: string, options: Client.Options, connect: buildConnector.connector, owner: SlotOwner) {
+    this.#owner = owner
+    this.#client = new Client(origin, {
+      ...options,
+      connect: (target: buildConnector.Options, callback: buildConnector.Callback) =>
+        connect(target, (...result) => {
+          const [, socket] = result
+          if (socket !== null && socket !== undefined) this.#connected(socket)
+          callback(...result)
+        })
+    } as Client.Options)
+    this.#client.on('drain', () => this.#free())
+    this.#client.on('disconnect', () => {
+      this.#socket = undefined
+      if (!this.#busy) this.#owner.closed(this)
+    })
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, call: Http1Call): void {
+    this.#busy = true
+    call.slot = this
+    // True: it takes another already, and will not say so.
+    if (this.#client.dispatch(options, call as unknown as Dispatcher.DispatchHandler)) this.#free()
+  }
+
+  /** The request goes out now. */
+  began(): void {
+    this.wasIdle = false
+    this.#readBefore = this.#socket?.bytesRead ?? 0
+  }
+
+  /** Nothing more is read, nor the connection's end seen, until `release`. */
+  hold(): void {
+    if (this.#socket !== undefined) this.#socket[kHeld] = true
+  }
+
+  release(): void {
+    const socket = this.#socket
+    if (socket?.[kHeld] !== true) return
+    socket[kHeld] = false
+    // What undici reads on; it was told of it while it could not.
+    socket.emit('readable')
+  }
+
+  /** The answer is all there: whoever still has to take it has it. */
+  completed(): void {
+    if (this.#socket?.[kHeld] === true) this.#socket[kHeld] = false
+  }
+
+  close(): void {
+    this.#client.close().catch(() => {})
+  }
+
+  destroy(): void {
+    this.#client.destroy().catch(() => {})
+  }
+
+  #free(): void {
+    if (!this.#busy) return
+    this.#busy = false
+    this.#owner.freed(this)
+  }
+
+  #connected(socket: Holdable): void {
+    this.#socket = socket
+    const { read } = socket
+    socket.read = function (this: Holdable, size?: number) {
+      return this[kHeld] === true ? null : read.call(this, size)
+    }
+    socket.on('error', (error: UndiciError) => {
+      this.wasIdle = socket.bytesRead > 0 && socket.bytesRead === this.#readBefore
+      // undici takes a reset for the end of a body that ends with its connection: half of it would pass for all.
+      if (error.code === 'ECONNRESET') error.code = 'EPIPE'
+    })
+  }
+}
