@@ -50,13 +50,15 @@ export function table(
   baseline: Row | undefined,
   { unit, baseline: name }: Wording = REQUESTS
 ): string {
+  // h2load tells no percentiles.
+  const timed = rows.some(({ samples }) => samples.some(({ p99 }) => !Number.isNaN(p99)))
   const head = [
     'proxy',
     `CPU µs/${unit}, best`,
     'median',
     `${unit}s/s, best`,
     'median',
-    'p99 ms',
+    ...(timed ? ['p99 ms'] : []),
     `CPU, times ${name}`,
     `throughput, times ${name}`,
     'its core: used',
@@ -74,7 +76,7 @@ export function table(
       figure(median(cpus), 1),
       figure(Math.max(...rates), 0),
       figure(median(rates), 0),
-      figure(median(samples.map(({ p99 }) => p99)), 1),
+      ...(timed ? [figure(median(samples.map(({ p99 }) => p99)), 1)] : []),
       pair(against?.cpu),
       pair(against?.throughput),
       share(samples.map(({ busy }) => busy)),

@@ -7,6 +7,7 @@ import { type Comparison, compare } from './compare.js'
 import { type Cores, spin, takeCores } from './cores.js'
 import { measureEventLoop } from './event-loop/measure.js'
 import { describeMachine, root } from './machine.js'
+import { idle, memory } from './memory/report.js'
 import { profile } from './profile/profile.js'
 import { compareProtocols } from './protocols/compare.js'
 import { manyStreams } from './protocols/many-streams.js'
@@ -14,8 +15,10 @@ import { type ProtocolScenario, protocolScenarios, startService } from './protoc
 import { failures, type Row, ratios, table } from './report.js'
 import { type Plan, type Scenario, scenarios } from './rounds.js'
 
-const MODES = ['all', 'profile', 'event-loop', 'protocols', 'h2load'] as const
+const MODES = ['all', 'profile', 'event-loop', 'protocols', 'h2load', 'memory', 'idle'] as const
 type Mode = (typeof MODES)[number]
+/** By number and not by time. */
+const WITHOUT_ROUNDS: ReadonlySet<Mode> = new Set(['h2load', 'memory', 'idle'])
 
 interface Settings extends Plan {
   readonly eventLoop: { readonly rounds: number; readonly seconds: number }
@@ -45,6 +48,8 @@ const SMOKE: Settings = {
 const SMOKE_PROTOCOLS: Settings = { ...SMOKE, seconds: 0.4 }
 const SMOKE_CANDIDATES = [BASELINE, 'none', 'five']
 const SMOKE_PEERS = ['none', 'hook']
+/** HTTP/1.1 has a smoke run of its own. */
+const SMOKE_PROTOCOL_NAMES = ['http2', 'http2-both', 'unary', 'stream', 'websocket']
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -130,6 +135,10 @@ function resultsOf(mode: Mode, plan: Settings, comparison: Comparison): Promise<
       return protocols(plan, comparison)
     case 'h2load':
       return manyStreams(comparison.stage, options.dist, plan.requests, say)
+    case 'memory':
+      return memory(comparison.stage, options.dist, options.smoke, say)
+    case 'idle':
+      return idle(comparison.stage, options.dist, options.smoke, say)
     default:
       return requests(mode, plan, comparison)
   }
@@ -167,7 +176,8 @@ async function requests(mode: Mode, plan: Settings, comparison: Comparison): Pro
 /** Every protocol, and h2load by number where nothing was chosen. */
 async function protocols(plan: Settings, comparison: Comparison): Promise<Results> {
   const only = options.only?.split(',') ?? (options.smoke ? SMOKE_PEERS : undefined)
-  const chosen = choose(protocolsOf(comparison), options.scenario?.split(','), 'scenario')
+  const names = options.scenario?.split(',') ?? (options.smoke ? SMOKE_PROTOCOL_NAMES : undefined)
+  const chosen = choose(protocolsOf(comparison), names, 'scenario')
   const compared = await compareProtocols(chosen, only, comparison)
   if (options.only !== undefined || options.scenario !== undefined) return compared
   const many = await manyStreams(comparison.stage, options.dist, plan.requests, say)
@@ -228,7 +238,7 @@ function circumstances(mode: Mode, plan: Plan, cores: Cores | undefined, spinnin
       : `the proxies on core ${cores.proxy}, the services and the load on core ${cores.load}`
   const kept = spinning ? 'a spinner at idle priority on each' : 'no spinners'
   const rounds = `${plan.starts * plan.rounds} rounds of ${plan.seconds} s a proxy, taken in turns, all started anew every ${plan.rounds}`
-  return [...describeMachine(), [...(mode === 'h2load' ? [] : [rounds]), where, kept].join('; ')]
+  return [...describeMachine(), [...(WITHOUT_ROUNDS.has(mode) ? [] : [rounds]), where, kept].join('; ')]
     .map((line) => `- ${line}`)
     .join('\n')
 }

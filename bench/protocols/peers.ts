@@ -1,5 +1,5 @@
 // Who takes part besides nginx, HAProxy and @fastify/http-proxy, and how it is set up.
-import { existsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Candidate, outrigger, script } from '../candidates.js'
 import type { Way } from '../servers.js'
@@ -29,13 +29,20 @@ export function piping(): Candidate {
 /** @param folder where they are installed */
 export function packages(folder: string | undefined): Candidate[] {
   return PACKAGES.map((name) => {
-    const args = folder === undefined ? [] : [name, folder]
-    const there = folder !== undefined && existsSync(join(folder, 'node_modules', name, 'package.json'))
-    return {
-      ...script(name, name, new URL('./package.mjs', import.meta.url), { args }),
-      missing: there
-        ? undefined
-        : `${name} is not installed${folder === undefined ? ', or --packages does not say where' : ` in ${folder}`}`
-    }
+    const file = new URL('./package.mjs', import.meta.url)
+    const version = folder === undefined ? undefined : versionOf(name, folder)
+    if (version !== undefined)
+      return script(name, `${name} ${version}`, file, { args: [name, folder as string] })
+    const where = folder === undefined ? ', or --packages does not say where' : ` in ${folder}`
+    return { ...script(name, name, file), missing: `${name} is not installed${where}` }
   })
+}
+
+function versionOf(name: string, folder: string): string | undefined {
+  try {
+    const manifest = readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')
+    return (JSON.parse(manifest) as { version: string }).version
+  } catch {
+    return undefined
+  }
 }

@@ -6,7 +6,7 @@ import type { Address } from './types.js'
 const FORM = /^(?:unix:(?<path>.+)|(?<host>\[[\da-fA-F:.%\w]+\]|[^\s:[\]/]*):(?<port>\d{1,5}))$/
 
 /** What the kernel takes for a socket's path, less its closing NUL (`sun_path` of unix(7), 104 on the BSDs). */
-const LONGEST_PATH = 103
+export const LONGEST_PATH = 103
 
 /**
  * An address to listen on, taken apart. `:8080` has an empty host, which is every interface. A Unix path is as it was

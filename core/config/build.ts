@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { resolveAddress } from './address.js'
+import { LONGEST_PATH, resolveAddress } from './address.js'
 import { normalUrl, protocolOf } from './endpoint-url.js'
 import type { Path } from './path.js'
 import type { Report } from './report.js'
@@ -87,10 +87,11 @@ function absolute(file: string | undefined, directory: string): string | undefin
   return file === undefined ? undefined : resolve(directory, file)
 }
 
+const TOO_LONG = `too long for a socket's path: at most ${LONGEST_PATH} bytes, folder included`
+
 function resolved(address: Address, path: Path, { directory, report }: Parts): Address {
   const absolute = resolveAddress(address, directory)
-  if (absolute === undefined)
-    report.add(path, "too long for a socket's path: at most 103 bytes, folder included")
+  if (absolute === undefined) report.add(path, TOO_LONG)
   return absolute ?? address
 }
 
@@ -99,14 +100,12 @@ function service(name: string, from: FileConfig['services'][string], parts: Part
   return {
     ...from,
     name,
-    endpoints: endpoints.map((each) => ({
-      weight: 1,
-      priority: 0,
-      tags: {},
-      zone: undefined,
-      ...each,
-      url: normalUrl(each.url, parts.directory)
-    })),
+    endpoints: endpoints.map((each, index) => {
+      const url = normalUrl(each.url, parts.directory)
+      if (url.startsWith('unix:') && Buffer.byteLength(url) > 'unix:'.length + LONGEST_PATH)
+        parts.report.add(['services', name, 'endpoints', index], TOO_LONG)
+      return { weight: 1, priority: 0, tags: {}, zone: undefined, ...each, url }
+    }),
     protocol:
       from.protocol ??
       endpoints.map(({ url }) => protocolOf(url)).find((each) => each !== undefined) ??

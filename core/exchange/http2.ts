@@ -6,7 +6,10 @@ import { readBlock } from './http2-head.js'
 import type { Peer } from './peer.js'
 import type { RequestHead } from './request.js'
 
-const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_NO_ERROR } = constants
+
+/** To Node any error is the code INTERNAL_ERROR. */
+const brokenOff = new Error('the answer broke off')
 
 const none: readonly string[] = []
 
@@ -228,11 +231,9 @@ export class Http2Downstream implements Downstream {
   }
 
   destroy(): void {
-    const stream = this.#stream
     this.#broken = true
-    if (!stream.closed) stream.close(NGHTTP2_INTERNAL_ERROR)
-    // Bytes that wait for the client's window would keep it.
-    stream.destroy()
+    // Not `close`: it would end what was written as if it were whole before it resets the stream.
+    this.#stream.destroy(brokenOff)
   }
 
   /** Its connection is others' too. */

@@ -209,6 +209,11 @@ export class RequestBody extends Deadline {
       this.#onError(source.errored)
       return
     }
+    // Of an empty one HTTP/2 says so before anyone listens.
+    if (source.readableEnded) {
+      this.#onEnd()
+      return
+    }
     if (this.#flowing) {
       if (source.isPaused()) {
         source.resume()

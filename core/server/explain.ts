@@ -8,6 +8,7 @@ import { hooksOf } from './views.js'
 
 export interface ExplainOptions {
   headers?: Record<string, string>
+  /** Default: the first that has a route for the request. */
   listener?: string
 }
 
@@ -22,9 +23,9 @@ export function explain(
   url: string,
   options: ExplainOptions
 ): Explanation {
-  const listener = options.listener ?? [...generation.matchers.keys()][0]
-  const matcher = listener === undefined ? undefined : generation.matchers.get(listener)
-  if (matcher === undefined) throw new RangeError(`there is no listener ${JSON.stringify(listener)}`)
+  const { listener } = options
+  if (listener !== undefined && !generation.matchers.has(listener))
+    throw new RangeError(`there is no listener ${JSON.stringify(listener)}`)
   const headers = new Fields(Object.entries(options.headers ?? {}).flat())
   const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
   const authority = absolute?.[1] ?? headers.get('host') ?? ''
@@ -38,6 +39,11 @@ export function explain(
   const { path, query } = normal
   const subject = { method: method.toUpperCase(), host, path, query, headers }
   const request = { method: subject.method, host, path, query }
+  const matchers =
+    listener === undefined ? [...generation.matchers.values()] : [generation.matchers.get(listener)]
+  // On any of them it may come in: the first that has a route for it is meant.
+  const matcher = matchers.find((each) => each?.match(subject) !== undefined) ?? matchers[0]
+  if (matcher === undefined) throw new RangeError('there is no listener')
   const won = matcher.match(subject)
   if (normal.encodedSlash && won?.config.encodedSlashes !== 'keep') {
     throw new TypeError(

@@ -4,7 +4,7 @@ import type { ListenerConfig } from '../config/types.js'
 import { type Http2Connection, Http2Downstream } from '../exchange/http2.js'
 import type { Peer } from '../exchange/peer.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
-import { Allowance } from './allowance.js'
+import { Allowance } from './http2-allowance.js'
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
 

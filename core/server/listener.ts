@@ -3,8 +3,9 @@ import { rangesOf } from '../config/ranges.js'
 import type { ListenerConfig, ListenerTls } from '../config/types.js'
 import type { Downstream } from '../exchange/downstream.js'
 import type { Entry } from '../exchange/pipeline.js'
+import type { Clock } from '../hooks/clock.js'
 import type { Deadlines } from '../hooks/deadlines.js'
-import type { Logger } from '../hooks/plugin.js'
+import type { CounterCell, Logger, MetricFamily } from '../hooks/plugin.js'
 import type { CredentialStore } from '../tls/credential-store.js'
 import { TlsAcceptor } from '../tls/server.js'
 import type { Upgraded } from '../upgrade/upgraded.js'
@@ -22,7 +23,13 @@ export interface ListenerParts {
   readonly deadlines: Deadlines
   readonly credentials: CredentialStore
   readonly log: Logger
+  readonly clock: Clock
+  /** TLS handshakes that came to nothing, by listener. */
+  readonly refusals: MetricFamily<CounterCell>
 }
+
+/** ms between lines about refused handshakes. */
+const QUIET = 10_000
 
 /**
  * One address that requests come in on. Its front finds out what each connection speaks, and a server for that takes
@@ -51,6 +58,7 @@ export class Listener implements Entry {
   /** TCP connections whose TLS handshake is under way, or done. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly named: Named }>()
   #url = ''
+  #quietUntil = 0
 
   private constructor(config: ListenerConfig, parts: ListenerParts) {
     this.name = config.name
@@ -189,10 +197,25 @@ export class Listener implements Entry {
 
   #acceptor(tls: ListenerTls): TlsAcceptor {
     try {
-      return new TlsAcceptor(tls, this.config.http2, (socket) => this.#secured(socket), this.#parts)
+      const { credentials, log } = this.#parts
+      return new TlsAcceptor(tls, this.config.http2, (socket) => this.#secured(socket), {
+        credentials,
+        log,
+        onRefused: (reason) => this.#refused(reason)
+      })
     } catch (cause) {
       throw new StartError(`listener ${this.name}: tls: ${(cause as Error).message}`, cause)
     }
+  }
+
+  /** Told once in a while: a client that is refused tries again. */
+  #refused(reason: string): void {
+    const { clock, log, refusals } = this.#parts
+    refusals.labels(this.name).inc()
+    const now = clock.now()
+    if (now < this.#quietUntil) return
+    this.#quietUntil = now + QUIET
+    log.warn({ listener: this.name, reason }, `listener ${this.name}: a TLS handshake failed: ${reason}`)
   }
 
   #secure(socket: Socket, named: Named): void {

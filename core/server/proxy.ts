@@ -119,6 +119,11 @@ class ProxyServer implements Proxy {
       {
         ...this.#shared,
         credentials: this.#credentials,
+        refusals: this.#metrics.counter({
+          name: 'outrigger_tls_handshake_failures_total',
+          help: 'TLS handshakes with clients that came to nothing',
+          labels: ['listener']
+        }),
         handle: (entry, downstream) => {
           accept(this.#generation, this.#shared, entry, downstream)
         }

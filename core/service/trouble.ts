@@ -16,6 +16,10 @@ const HINTS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'its CA is not known: set tls.ca',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its CA is not known: set tls.ca',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its CA is not known: set tls.ca',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it wants a client certificate: set tls.cert and tls.key',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'it may want a client certificate (tls.cert, tls.key)',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the CA of tls.cert',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it speaks no version of TLS that is spoken here',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: set tls.serverName'
 }
 
@@ -26,7 +30,7 @@ export function tellTrouble(endpoint: EndpointState, error: ProxyError, now: num
   if (endpoint.trouble === kind && now - endpoint.troubleToldAt < QUIET) return
   endpoint.trouble = kind
   endpoint.troubleToldAt = now
-  const why = cause?.message ?? error.message
+  const why = (cause?.message ?? error.message).trim()
   const hint = HINTS[kind]
   log.warn(
     { service: endpoint.service, endpoint: endpoint.url, code: error.code, cause: kind },

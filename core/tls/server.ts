@@ -18,6 +18,8 @@ const HTTP_2 = ['h2', ...HTTP_1]
 export interface TlsAcceptorOptions {
   readonly credentials: CredentialStore
   readonly log: Logger
+  /** A handshake came to nothing. */
+  readonly onRefused?: (reason: string) => void
   /** ms. Default 10 s. */
   readonly handshakeTimeout?: number
 }
@@ -174,6 +176,7 @@ export class TlsAcceptor {
     socket.destroy()
     const { authorizationError } = socket as { authorizationError?: unknown }
     const reason = authorizationError ? String(authorizationError) : error.message
+    this.#options.onRefused?.(reason)
     this.#options.log.debug({ cert: this.#terms.tls.cert }, `a TLS handshake failed: ${reason}`)
   }
 }

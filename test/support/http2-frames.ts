@@ -122,7 +122,7 @@ export interface FrameClientOptions {
 
 export class FrameClient {
   readonly socket: Socket
-  /** All that came, acknowledgements aside. The DATA of an answer is counted in `received` and not kept. */
+  /** All that came. The DATA of an answer is counted in `received`, and of its frames the last alone is kept. */
   readonly frames: Frame[] = []
   /** Bytes of DATA by stream. */
   readonly received = new Map<number, number>()
@@ -139,7 +139,9 @@ export class FrameClient {
     socket.on('end', () => this.#end())
     socket.on('close', () => this.#end())
     if (options.silent !== true) {
-      socket.write(Buffer.concat([PREFACE, settings(...(options.settings ?? []))]))
+      // Without a table the status of an answer can be read off its header block.
+      const table: readonly [number, number] = [SETTING.HEADER_TABLE_SIZE, 0]
+      socket.write(Buffer.concat([PREFACE, settings(table, ...(options.settings ?? []))]))
     }
   }
 

@@ -78,6 +78,13 @@ export class RawClient {
     return this.text
   }
 
+  /** Resolves once `test` holds, or `ms` have passed. @returns whether it holds */
+  async within(ms: number, test: () => boolean): Promise<boolean> {
+    const deadline = AbortSignal.timeout(ms)
+    while (!test() && !deadline.aborted) await this.#change(deadline)
+    return test()
+  }
+
   destroy(): void {
     this.socket.destroy()
   }
@@ -140,4 +147,96 @@ export function parseResponse(text: string): RawResponse | undefined {
     body += rest.slice(line + 2, line + 2 + size)
     at = line + 2 + size + 2
   }
+}
+
+/** One answer as it stands in a stream of them. */
+export interface Answer {
+  status: number
+  statusText: string
+  /** Lines of the head behind the status line, as they came. */
+  fields: string[]
+  /** As latin1. */
+  body: string
+  trailers: string[]
+  /** Whether all of it is there. Without a length that is known when the connection has ended. */
+  complete: boolean
+}
+
+/**
+ * Takes apart all that a client was sent: interim answers too, in order.
+ *
+ * @param methods of the requests, in order; GET where there are more answers than that
+ * @throws Error on bytes that are no answer
+ */
+export function readAnswers(text: string, ended: boolean, methods: readonly string[] = []): Answer[] {
+  const answers: Answer[] = []
+  let final = 0
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\r\n\r\n', at)
+    if (end < 0) {
+      if (ended) throw new Error(`no answer: ${JSON.stringify(text.slice(at, at + 200))}`)
+      break
+    }
+    const [line = '', ...fields] = text.slice(at, end).split('\r\n')
+    const match = /^HTTP\/1\.[01] (\d{3})(?: (.*))?$/.exec(line)
+    if (match === null) throw new Error(`no status line: ${JSON.stringify(line.slice(0, 200))}`)
+    const status = Number(match[1])
+    const answer: Answer = {
+      status,
+      statusText: match[2] ?? '',
+      fields,
+      body: '',
+      trailers: [],
+      complete: false
+    }
+    answers.push(answer)
+    at = end + 4
+    const method = status < 200 ? 'GET' : (methods[final++] ?? 'GET')
+    if (status < 200 || method === 'HEAD' || status === 204 || status === 304) {
+      answer.complete = true
+      if (status === 101) break
+      continue
+    }
+    at = readBody(answer, text, at, ended)
+    if (!answer.complete) break
+  }
+  return answers
+}
+
+/** @returns where it ends */
+function readBody(answer: Answer, text: string, at: number, ended: boolean): number {
+  const value = (name: string) =>
+    answer.fields
+      .find((field) => field.toLowerCase().startsWith(`${name}:`))
+      ?.slice(name.length + 1)
+      .trim()
+  const length = value('content-length')
+  if (value('transfer-encoding')?.toLowerCase() !== 'chunked') {
+    const size = length === undefined ? text.length - at : Number(length)
+    answer.body = text.slice(at, at + size)
+    answer.complete = length === undefined ? ended : answer.body.length === size
+    return at + answer.body.length
+  }
+  for (;;) {
+    const line = text.indexOf('\r\n', at)
+    if (line < 0) return text.length
+    const size = Number.parseInt(text.slice(at, line), 16)
+    if (Number.isNaN(size))
+      throw new Error(`no chunk size: ${JSON.stringify(text.slice(at, line).slice(0, 100))}`)
+    at = line + 2
+    if (size === 0) break
+    answer.body += text.slice(at, at + size)
+    at += size + 2
+    if (at > text.length) return text.length
+  }
+  for (;;) {
+    const line = text.indexOf('\r\n', at)
+    if (line < 0) return text.length
+    const field = text.slice(at, line)
+    at = line + 2
+    if (field === '') break
+    answer.trailers.push(field)
+  }
+  answer.complete = true
+  return at
 }

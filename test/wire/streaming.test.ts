@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Readable, Writable } from 'node:stream'
+import { PassThrough, type Readable, type Writable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { definePlugin } from '../../core/index.js'
 import { startTestProxy } from '../support/proxy.js'
 import { startUpstream } from '../support/upstream.js'
 
@@ -12,8 +13,8 @@ import { startUpstream } from '../support/upstream.js'
 interface Served {
   readonly path: string
   readonly upload: Readable
-  /** Begins the answer. */
-  open(type: string): void
+  /** Begins the answer. @param length what it says of it */
+  open(type: string, length?: number): void
   readonly answer: Writable
   /** Breaks it off. */
   breakOff(): void
@@ -54,8 +55,8 @@ async function over1(t: Test): Promise<Service> {
     arrivals.add({
       path: request.url as string,
       upload: request,
-      open: (type) => {
-        response.writeHead(200, { 'content-type': type })
+      open: (type, length) => {
+        response.writeHead(200, { 'content-type': type, ...(length && { 'content-length': length }) })
         response.flushHeaders()
       },
       answer: response,
@@ -78,9 +79,11 @@ async function over2(t: Test): Promise<Service> {
     arrivals.add({
       path: headers[':path'] as string,
       upload: stream,
-      open: (type) => stream.respond({ ':status': 200, 'content-type': type }),
+      open: (type, length) =>
+        stream.respond({ ':status': 200, 'content-type': type, ...(length && { 'content-length': length }) }),
       answer: stream,
-      breakOff: () => stream.close(2),
+      // `close` would send an empty last frame ahead of the reset.
+      breakOff: () => void stream.destroy(new Error('broken off')),
       closed: closeOf(stream)
     })
   })
@@ -146,12 +149,15 @@ const ask1: Ask = (url, path, method = 'GET') => {
     request.once('error', reject)
   })
   const body = answer.then(heard)
-  for (const each of [answer, body]) each.catch(() => {})
+  const status = answer.then(({ statusCode = 0 }) => statusCode)
+  const ended = body.then((heard) => heard.ended)
+  // Of a client that leaves there is nothing to hear.
+  for (const each of [status, ended]) each.catch(() => {})
   return {
     upload: request,
-    status: answer.then(({ statusCode = 0 }) => statusCode),
+    status,
     until: async (text) => (await body).until(text),
-    ended: body.then(({ ended }) => ended),
+    ended,
     leave: () => request.destroy()
   }
 }
@@ -190,6 +196,30 @@ async function within<T>(promise: Promise<T>, what: string): Promise<number> {
 }
 
 for (const [from, ask] of Object.entries(clients)) {
+  t.test(`${from}: what a plugin streams and breaks off is not taken to have ended`, async (t) => {
+    const upstream = await over1(t)
+    const breaking = new PassThrough()
+    const instead = definePlugin({
+      name: 'instead',
+      body: { response: 'stream' },
+      setup: () => ({
+        response: ({ body }) => {
+          body.stream().resume()
+          body.replace(breaking)
+        }
+      })
+    })
+    const proxy = await startTestProxy(t, { endpoints: [upstream.url], plugins: [instead] })
+    const asked = ask(proxy.url(), '/')
+    const served = await upstream.next()
+    served.open('text/plain', 4)
+    served.answer.end('full')
+    breaking.write('some')
+    await asked.until('some')
+    breaking.destroy(new Error('broken off'))
+    t.equal(await asked.ended, 'broken')
+  })
+
   for (const [to, { serve, protocol }] of Object.entries(services)) {
     const way = `${from} to ${to}`
     // Plugins that look at every answer, and one that keeps requests in case it has to send them again.
@@ -254,7 +284,6 @@ for (const [from, ask] of Object.entries(clients)) {
       asked.leave()
       const took = await within(served.closed, "the service's end")
       t.ok(took < 500, `${Math.round(took)} ms`)
-      t.equal(await asked.ended, 'broken')
       t.equal(proxy.proxy.inFlight, 0)
     })
 
@@ -267,6 +296,14 @@ for (const [from, ask] of Object.entries(clients)) {
       await asked.until('one')
       served.breakOff()
       t.equal(await asked.ended, 'broken')
+
+      const counted = ask(url, '/counted')
+      const short = await upstream.next()
+      short.open('text/plain', 1_000)
+      short.answer.write('some')
+      await counted.until('some')
+      short.breakOff()
+      t.equal(await counted.ended, 'broken', 'nor an answer that says how long it is')
     })
 
     t.test(`${way}: events that pause for longer than idleTimeout allows are broken off`, async (t) => {

@@ -172,7 +172,7 @@ export const node: Client = (port, caFile, asking = {}) => {
           status: response.statusCode ?? 0,
           protocol: socket.getProtocol() ?? undefined,
           alpn: alpnProtocol === false || alpnProtocol === null ? undefined : alpnProtocol,
-          shown: socket.getPeerCertificate().subject?.CN
+          shown: [socket.getPeerCertificate().subject?.CN].flat()[0]
         }
         let body = ''
         response.setEncoding('utf8').on('data', (chunk) => (body += chunk))

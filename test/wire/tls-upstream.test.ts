@@ -44,7 +44,7 @@ async function service(
     socket.once('close', () => sockets.delete(socket))
   })
   listening.on('secureConnection', (socket: TLSSocket & { servername: string | false }) => {
-    const certificate = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined
+    const certificate = socket.authorized ? [socket.getPeerCertificate().subject?.CN].flat()[0] : undefined
     seen.connections.push({ asked: socket.servername, shown: certificate, alpn: socket.alpnProtocol })
   })
   listening.on('tlsClientError', () => {})

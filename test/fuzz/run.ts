@@ -1,0 +1,54 @@
+// `npm run fuzz -- [--seed N] [--count N] [--seconds N] [--http2 PERCENT] [--only CONNECTION]`: made-up clients and upstreams, and a proxy between them.
+import { parseArgs } from 'node:util'
+import { fuzz } from './fuzz.js'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '20000' },
+    seconds: { type: 'string', default: '300' },
+    http2: { type: 'string', default: '20' },
+    only: { type: 'string' }
+  }
+})
+
+function whole(name: 'seed' | 'count' | 'seconds' | 'http2' | 'only'): number {
+  const value = Number(values[name])
+  if (!Number.isInteger(value) || value < 0) {
+    console.error(`fuzz: --${name} is a whole number, not ${values[name]}`)
+    process.exit(1)
+  }
+  return value
+}
+
+const seed = whole('seed')
+for (const event of ['uncaughtException', 'unhandledRejection']) {
+  process.on(event, (error) => {
+    console.error(`fuzz: seed ${seed}: ${event}:`, error instanceof Error ? error.stack : error)
+    process.exit(1)
+  })
+}
+
+/** Long runs of the same bytes say nothing. */
+function brief(text: string): string {
+  return text.replace(/(.{1,12}?)\1{6,}/g, (all, piece) => `${piece}…(${all.length})`).slice(0, 1_500)
+}
+
+export async function main(): Promise<void> {
+  const only = values.only === undefined ? undefined : whole('only')
+  const report = await fuzz({
+    seed,
+    count: whole('count'),
+    seconds: whole('seconds'),
+    http2: whole('http2') / 100,
+    only,
+    progress: (exchanges, findings) => console.error(`${exchanges} exchanges, ${findings} findings`)
+  })
+  const rate = Math.round((report.exchanges * 1_000) / report.took)
+  for (const { connection, what, bytes } of report.findings)
+    console.log(`--seed ${seed} --only ${connection}: ${what}\n    ${brief(JSON.stringify(bytes))}`)
+  console.log(
+    `seed ${seed}: ${report.exchanges} exchanges on ${report.connections} connections, ${rate} a second, ${report.findings.length} findings`
+  )
+  process.exit(report.findings.length === 0 ? 0 : 1)
+}
