@@ -76,7 +76,7 @@ t.test('the certificate of the name that is asked for', async (t) => {
     names: 'DNS:*.many.example,DNS:also.example'
   })
   const sni = [
-    { name: 'one.example', ...folder.pair('one', one) },
+    { names: ['one.example'], ...folder.pair('one', one) },
     { names: ['*.many.example', 'also.example'], ...folder.pair('many', many) }
   ]
   const { port } = await start(t, { sni })
