@@ -100,7 +100,15 @@ export class Http1Server {
     // An answer to an earlier request may still be on its way; the connection's idle time is none of an upgraded one's.
     const earlier = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
     if (earlier) {
-      earlier.once('close', () => setImmediate(() => this.#upgrade(incoming, socket, head)))
+      // Node has taken its own listeners off, and with them what tells the answer that there is room again.
+      const drained = () => earlier.emit('drain')
+      socket.on('drain', drained)
+      earlier.once('close', () => {
+        socket.off('drain', drained)
+        setImmediate(() => this.#upgrade(incoming, socket, head))
+      })
+      // Read on, or a client that is reset meanwhile would not be seen to go.
+      socket.read(0)
       return
     }
     if (socket.destroyed) return
@@ -163,6 +171,9 @@ const EMPTY = Object.freeze(Object.create(null))
 /** Bytes that never became a request. */
 function clientErrorHandler(error: NodeJS.ErrnoException, socket: Known): void {
   if (error.code === 'ECONNRESET' || socket[kBroken]) return
+  // Behind the last request of its connection: nobody reads it, and the answer ends the connection.
+  const answering = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+  if (error.code === 'HPE_CLOSED_CONNECTION' && answering) return
   // All that comes behind them is an error too.
   socket[kBroken] = true
   endOver(error, socket)
