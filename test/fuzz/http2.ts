@@ -96,7 +96,7 @@ export async function playHttp2(world: World, plan: FramePlan): Promise<Played> 
   }
   socket.destroy()
   const stamps = world.exchanges.get(port) ?? []
-  await within(BOUND, () => stamps.every(({ finished }) => finished > 0))
+  await within(3 * BOUND, () => stamps.every(({ finished }) => finished > 0))
   if (stamps.some(({ finished }) => finished === 0)) findings.push('an exchange never finished')
   findings.push(...checkOwners(world, receiver, port))
   if (plan.clean)

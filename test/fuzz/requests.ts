@@ -104,9 +104,23 @@ function makeRequest(random: Random, id: string, odd: boolean): string {
   for (let i = random.int(4); i > 0; i--) fields.push(makeField(random, odd))
   const { lines, body } = makeBody(random, method, odd)
   fields.push(...lines)
+  if (lines.length > 0 && random.chance(0.06)) fields.push('expect: 100-continue')
+  if (random.chance(0.04)) fields.push(...random.pick(UPGRADES))
   if (random.chance(0.5)) fields.sort(() => random.next() - 0.5)
   return `${method} ${target} ${version}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n${body}`
 }
+
+const UPGRADES = [
+  ['connection: upgrade', 'upgrade: h2c', 'http2-settings: AAMAAABk'],
+  ['connection: Upgrade, x-key', 'upgrade: foo/2'],
+  [
+    'connection: upgrade',
+    'upgrade: websocket',
+    'sec-websocket-version: 13',
+    'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA=='
+  ],
+  ['connection: upgrade', 'upgrade: websocket, h2c']
+] as const
 
 const BASES = ['/pub/a', '/pub/a', '/admin/x', '/admin', '/local/x', '/retry/a', '/', '/x'] as const
 const CLIMBS = [

@@ -5,6 +5,9 @@ const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 const CHUNKED = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'
 const old = (target: string, ...fields: string[]) =>
   `${[`GET ${target} HTTP/1.0`, ...fields].join('\r\n')}\r\n\r\n`
+const SIZE = 4 * 1024 * 1024
+const LARGE = `HTTP/1.1 200 OK\r\ncontent-length: ${SIZE}\r\n\r\n${'x'.repeat(SIZE)}`
+const KEY = 'AAAAAAAAAAAAAAAAAAAAAA=='
 const NO_OLD = 'HTTP/2 is HTTP/2'
 const NO_CONNECTION = 'a connection is not one request’s'
 
@@ -160,6 +163,74 @@ export const connectionCases: readonly WireCase[] = [
     send: [get('/a', 'connection: close') + get('/b') + get('/c')],
     h2: NO_CONNECTION,
     expect: { statuses: [200], end: 'closed', upstream: ['GET /a'] }
+  },
+  {
+    id: 'connections/close-junk-behind',
+    says: 'what stands behind the last request does not cut its answer short',
+    send: [get('/x', 'connection: close'), { until: /hello/ }, 'zz\r\n\r\n'],
+    upstream: ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello', { pause: 50 }, 'world'],
+    h2: NO_CONNECTION,
+    expect: { statuses: [200], end: 'closed', upstream: ['GET /x'], bodies: ['helloworld'] }
+  },
+  {
+    id: 'connections/http10-junk-behind',
+    says: 'nor that of an HTTP/1.0 client',
+    send: [
+      `POST /x HTTP/1.0\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi${get('/y')}`,
+      { until: /hello/ },
+      'zz\r\n\r\n'
+    ],
+    upstream: [
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n',
+      { pause: 50 },
+      '5\r\nworld\r\n0\r\n\r\n'
+    ],
+    h2: NO_OLD,
+    expect: { statuses: [200], end: 'closed', upstream: ['POST /x'], bodies: ['helloworld'] }
+  },
+  {
+    id: 'connections/http10-junk-pipelined',
+    says: 'nor that of an HTTP/1.0 request behind another',
+    send: [`${get('/a')}POST /b HTTP/1.0\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi${get('/y')}`],
+    upstream: [
+      { pause: 20 },
+      {
+        byTarget: {
+          '/a': 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok',
+          '/b': 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n'
+        }
+      },
+      { pause: 50 },
+      { byTarget: { '/a': '', '/b': '5\r\nworld\r\n0\r\n\r\n' } }
+    ],
+    h2: NO_OLD,
+    expect: {
+      statuses: [200, 200],
+      end: 'closed',
+      upstream: ['GET /a', 'POST /b'],
+      bodies: ['ok', 'helloworld']
+    }
+  },
+  {
+    id: 'connections/upgrade-behind-large',
+    says: 'an upgrade pipelined behind a large answer does not stop it',
+    send: [
+      get('/large') +
+        get(
+          '/ws',
+          'connection: upgrade',
+          'upgrade: websocket',
+          'sec-websocket-version: 13',
+          `sec-websocket-key: ${KEY}`
+        ),
+      { deaf: 50 }
+    ],
+    upstream: [{ byTarget: { '/large': LARGE } }],
+    h2: NO_CONNECTION,
+    expect: {
+      end: 'closed',
+      also: ({ bodies }) => (bodies[0]?.length === SIZE ? undefined : `${bodies[0]?.length} bytes`)
+    }
   },
   {
     id: 'connections/half-closed',
