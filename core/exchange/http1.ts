@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { ProxyError } from '../errors.js'
@@ -157,6 +158,7 @@ export class Http1Downstream implements Downstream {
 
   #owner: DownstreamOwner | undefined = undefined
   #draining = false
+  #bodyBegun = false
 
   distrust(): void {
     this.peer.distrusted = true
@@ -166,9 +168,14 @@ export class Http1Downstream implements Downstream {
   wantBody(): void {
     const outgoing = this.#outgoing
     if (outgoing.headersSent) return
-    // A pipelined request's turn has not come: Node would put the 100 behind the head of its answer.
-    if (outgoing.socket === null) outgoing.once('socket', () => this.wantBody())
-    else outgoing.writeContinue()
+    if (outgoing.socket !== null) {
+      outgoing.writeContinue()
+      return
+    }
+    // A pipelined request's turn has not come: Node would put the 100 behind the head of its answer. Where the answer is
+    // ready before, Node would end the connection for want of a 100; whether it must end is the writer's to say.
+    ;(outgoing as ServerResponse & { _expect_continue?: boolean })._expect_continue = false
+    outgoing.once('socket', () => this.wantBody())
   }
 
   /** As the upstream sent it: Node's own writer of hints knows only the plainest of links. */
@@ -183,7 +190,7 @@ export class Http1Downstream implements Downstream {
     outgoing.socket.write(`${head}\r\n`, 'latin1')
   }
 
-  head(status: number, statusText: string, flat: string[]): void {
+  head(status: number, statusText: string, flat: string[], alone: boolean, streams: boolean): void {
     const outgoing = this.#outgoing
     try {
       if (statusText === '' || !isReasonPhrase(statusText)) outgoing.writeHead(status, flat)
@@ -192,9 +199,18 @@ export class Http1Downstream implements Downstream {
       outgoing.statusMessage = ''
       throw error
     }
+    // A body of a known length comes soon or is no stream.
+    if (streams && !alone) process.nextTick(flush, this)
+  }
+
+  /** @internal Node keeps the head for the body's first bytes: a small body leaves with it, a stream may be long in coming. */
+  flush(): void {
+    const outgoing = this.#outgoing
+    if (!this.#bodyBegun && !outgoing.destroyed) outgoing.flushHeaders()
   }
 
   write(chunk: Buffer): boolean {
+    this.#bodyBegun = true
     const outgoing = this.#outgoing
     if (outgoing.write(chunk)) return true
     if (!this.#draining) {
@@ -205,6 +221,7 @@ export class Http1Downstream implements Downstream {
   }
 
   end(last: Buffer | undefined, trailers: string[]): void {
+    this.#bodyBegun = true
     const outgoing = this.#outgoing
     if (trailers.length > 0) {
       const pairs: [string, string][] = []
@@ -238,7 +255,10 @@ export class Http1Downstream implements Downstream {
   destroy(): void {
     const { socket, httpVersionMinor } = this.source
     // HTTP/1.0 may have nothing but the connection's end to tell where a body ends, so it must not look like one.
-    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+    // Node's `resetAndDestroy` ends the connection first, where anything is still to be written; this is the rest of it.
+    if (httpVersionMinor === 0 && !(socket instanceof TLSSocket))
+      (socket as Socket & { resetAndClosing?: boolean }).resetAndClosing = true
+
     this.#outgoing.destroy()
   }
 
@@ -255,6 +275,10 @@ export class Http1Downstream implements Downstream {
     socket.write(`${head}\r\n`, 'latin1')
     return socket
   }
+}
+
+function flush(downstream: Http1Downstream): void {
+  downstream.flush()
 }
 
 function is(name: string, lower: string): boolean {

@@ -89,11 +89,11 @@ export function readField(head: RequestHead, name: string, value: string): void 
       break
     case 12:
       if (alike(name, 'x-request-id')) {
-        if (head.claims !== undefined) head.claims.requestId ??= value
+        if (head.claims !== undefined && isSame(name, 'x-request-id')) head.claims.requestId ??= value
         return
       }
-      if (alike(name, 'content-type')) head.grpc = isGrpc(value)
-      else if (alike(name, 'grpc-timeout')) head.grpcTimeout = value
+      if (isSame(name, 'content-type')) head.grpc = isGrpc(value)
+      else if (isSame(name, 'grpc-timeout')) head.grpcTimeout = value
       break
     case 14:
       // The real one is the framing's, and was read there.
@@ -101,24 +101,31 @@ export function readField(head: RequestHead, name: string, value: string): void 
       break
     case 15:
       if (alike(name, 'x-forwarded-for')) {
-        if (head.claims !== undefined) head.claims.forwardedFor = joined(head.claims.forwardedFor, value)
+        if (head.claims !== undefined && isSame(name, 'x-forwarded-for'))
+          head.claims.forwardedFor = joined(head.claims.forwardedFor, value)
         return
       }
       break
     case 16:
       if (alike(name, 'x-forwarded-host')) {
-        if (head.claims !== undefined) head.claims.forwardedHost ??= value
+        if (head.claims !== undefined && isSame(name, 'x-forwarded-host')) head.claims.forwardedHost ??= value
         return
       }
       break
     case 17:
       if (alike(name, 'x-forwarded-proto')) {
-        if (head.claims !== undefined) head.claims.forwardedProto ??= value
+        if (head.claims !== undefined && isSame(name, 'x-forwarded-proto'))
+          head.claims.forwardedProto ??= value
         return
       }
       break
   }
   if (!isHopByHop(name)) head.headers.flat.push(name, value)
+}
+
+/** Not one that is taken for it by some services alone: a proxy before us passes such a field on from its own client. */
+function isSame(name: string, lower: string): boolean {
+  return name === lower || name.toLowerCase() === lower
 }
 
 function joined(before: string | undefined, value: string): string {

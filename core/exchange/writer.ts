@@ -70,7 +70,7 @@ export class ResponseWriter {
 
   /** A plugin's body, as it comes. */
   flow(body: Readable): void {
-    this.head(false, false)
+    this.head(false, true)
     const { downstream } = this.#exchange
     const count = new Writable({
       write: (chunk: Buffer, _encoding, callback) => {
@@ -111,6 +111,7 @@ export class ResponseWriter {
   }
 
   #receivedVersion(): string {
-    return this.#response.local ? this.#exchange.downstream.httpVersion : '1.1'
+    const { attempts, downstream } = this.#exchange
+    return this.#response.local ? downstream.httpVersion : (attempts.at(-1)?.call?.httpVersion ?? '1.1')
   }
 }

@@ -56,6 +56,8 @@ export interface Call {
   readonly sent: boolean
   /** The connection had served others before and ended with not one byte of an answer: a race with its idle end. */
   readonly stale: boolean
+  /** Over which version it goes, `1.1` or `2.0`. */
+  readonly httpVersion: string
   /** Ends it, and its connection where that carries nothing else; the listener hears nothing more. */
   cancel(): void
   resume(): void

@@ -32,6 +32,7 @@ export interface CallOwner {
 export class Http1Call extends Deadline implements Call {
   sent = false
   stale = false
+  readonly httpVersion = '1.1'
   readonly #owner: CallOwner
   readonly #listener: UpstreamListener
   #slot: Slot | undefined = undefined

@@ -36,6 +36,7 @@ export interface CallOwner {
 export class Http2Call extends Deadline implements Call, StreamReader, UploadOwner {
   sent = false
   stale = false
+  readonly httpVersion = '2.0'
   readonly #owner: CallOwner
   readonly #request: UpstreamRequest
   readonly #listener: UpstreamListener

@@ -106,6 +106,10 @@ class NegotiatedCall implements Call, UpstreamListener {
     return this.#call?.sent ?? false
   }
 
+  get httpVersion(): string {
+    return this.#call?.httpVersion ?? '1.1'
+  }
+
   get stale(): boolean {
     return this.#call?.stale ?? false
   }

@@ -84,6 +84,7 @@ export class FakeUpstreams {
 class FakeCall implements Call {
   sent = true
   readonly stale = false
+  readonly httpVersion = '1.1'
   cancelled = false
   #go: (() => void) | undefined
 

@@ -42,7 +42,7 @@ export async function playHttp1(world: World, plan: ClientPlan): Promise<Played>
   } else if (!(await client.within(BOUND, () => client.ended))) findings.push(`not closed within ${BOUND} ms`)
   const gone = plan.after === 'reset' || plan.after === 'leave'
   const text = client.text
-  const ended = client.ended && client.error === undefined && !gone
+  const ended = client.ended && (client.finished || client.error === undefined) && !gone
   client.destroy()
   const stamps = world.exchanges.get(port) ?? []
   for (let i = 0; i < BOUND / 10 && stamps.some(({ finished }) => finished === 0); i++) await sleep(10)

@@ -89,14 +89,20 @@ export async function playHttp2(world: World, plan: FramePlan): Promise<Played> 
     if (plan.clean && !(await within(BOUND, all)))
       findings.push(`${left(plan, receiver)} not answered within ${BOUND} ms`)
     if (!plan.clean && plan.after === 'wait') await within(150, all)
-    if (!plan.clean && plan.after === 'patient' && plan.reads && !(await within(BOUND, () => receiver.ended)))
-      findings.push(`not closed within ${BOUND} ms`)
+    if (
+      !plan.clean &&
+      plan.after === 'patient' &&
+      plan.reads &&
+      !(await within(2 * BOUND, () => receiver.ended))
+    )
+      findings.push(`not closed within ${2 * BOUND} ms`)
     if (plan.clean && receiver.ended && plan.streams.some(({ id }) => !receiver.over.has(id)))
       findings.push(`closed with ${left(plan, receiver)} unanswered`)
   }
   socket.destroy()
   const stamps = world.exchanges.get(port) ?? []
-  await within(3 * BOUND, () => stamps.every(({ finished }) => finished > 0))
+  // What waits on a connection that broke is let go by its size: 64 KiB of an answer take 18 s.
+  await within(5 * BOUND, () => stamps.every(({ finished }) => finished > 0))
   if (stamps.some(({ finished }) => finished === 0)) findings.push('an exchange never finished')
   findings.push(...checkOwners(world, receiver, port))
   if (plan.clean)

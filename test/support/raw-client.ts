@@ -5,6 +5,7 @@ export class RawClient {
   readonly socket: Socket
   #received = Buffer.alloc(0)
   #ended = false
+  #finished = false
   #error: NodeJS.ErrnoException | undefined
   readonly #waiting = new Set<() => void>()
 
@@ -14,7 +15,10 @@ export class RawClient {
       this.#received = Buffer.concat([this.#received, chunk])
       this.#wake()
     })
-    socket.on('end', () => this.#end())
+    socket.on('end', () => {
+      this.#finished = true
+      this.#end()
+    })
     socket.on('close', () => this.#end())
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#error = error
@@ -46,6 +50,11 @@ export class RawClient {
 
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** The peer has closed in order (a FIN came), whatever came behind that. */
+  get finished(): boolean {
+    return this.#finished
   }
 
   get error(): NodeJS.ErrnoException | undefined {

@@ -14,7 +14,10 @@ async function until(holds: () => boolean): Promise<boolean> {
 
 t.test('a connection error does not leave the exchanges of its streams under way for ever', async (t) => {
   const upstream = await startUpstream(t, () => {})
-  const proxy = await startTestProxy(t, { endpoints: [upstream.url], route: { timeout: 500 } })
+  // Node neither ends such a session nor hears its client leave: what stalls on it is timed as a body is.
+  const listeners = { in: { address: '127.0.0.1:0', bodyTimeout: 500, idleTimeout: 500 } }
+  const setup = { endpoints: [upstream.url], route: { timeout: 500 }, config: { listeners } }
+  const proxy = await startTestProxy(t, setup)
   const client = await FrameClient.connect(proxy.url())
   t.teardown(() => client.destroy())
   const stray = frame(TYPE.CONTINUATION, FLAG.END_HEADERS, 9, block([['x-a', '1']]))

@@ -118,7 +118,7 @@ export async function perform(one: WireCase, under: Under): Promise<Observation>
   const own = client.text
   const end = left || client.ended ? 'closed' : await probe(client, done(), under)
   const bystander = await another(under)
-  const reset = client.error?.code === 'ECONNRESET'
+  const reset = client.error?.code === 'ECONNRESET' && !client.finished
   client.destroy()
   const read =
     safely(() => readAnswers(end === 'open' ? own : client.text, end === 'closed' && !reset, one.methods)) ??

@@ -1,199 +1,13 @@
 // Server-sent events, long polls and uploads in pieces: what is sent is there when it is sent, and for as long as it takes.
 import { once } from 'node:events'
-import { request as httpRequest } from 'node:http'
-import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
-import type { AddressInfo, Socket } from 'node:net'
-import { PassThrough, type Readable, type Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { definePlugin } from '../../core/index.js'
 import { startTestProxy } from '../support/proxy.js'
-import { startUpstream } from '../support/upstream.js'
-
-/** One request as the service has it. */
-interface Served {
-  readonly path: string
-  readonly upload: Readable
-  /** Begins the answer. @param length what it says of it */
-  open(type: string, length?: number): void
-  readonly answer: Writable
-  /** Breaks it off. */
-  breakOff(): void
-  readonly closed: Promise<void>
-}
-
-interface Service {
-  readonly url: string
-  /** The next request that comes. */
-  next(): Promise<Served>
-}
-
-/** A queue of what has come and of those who wait for it. */
-class Arrivals {
-  readonly #come: Served[] = []
-  readonly #waiting: ((served: Served) => void)[] = []
-
-  add(served: Served): void {
-    const waiting = this.#waiting.shift()
-    if (waiting === undefined) this.#come.push(served)
-    else waiting(served)
-  }
-
-  next(): Promise<Served> {
-    const come = this.#come.shift()
-    return come === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(come)
-  }
-}
-
-function closeOf(stream: Readable | Writable): Promise<void> {
-  stream.on('error', () => {})
-  return new Promise((resolve) => stream.once('close', () => resolve()))
-}
-
-async function over1(t: Test): Promise<Service> {
-  const arrivals = new Arrivals()
-  const { url } = await startUpstream(t, (request, response) => {
-    arrivals.add({
-      path: request.url as string,
-      upload: request,
-      open: (type, length) => {
-        response.writeHead(200, { 'content-type': type, ...(length && { 'content-length': length }) })
-        response.flushHeaders()
-      },
-      answer: response,
-      breakOff: () => request.socket.destroy(),
-      closed: closeOf(response)
-    })
-  })
-  return { url, next: () => arrivals.next() }
-}
-
-async function over2(t: Test): Promise<Service> {
-  const arrivals = new Arrivals()
-  const server = createHttp2Server()
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  server.on('stream', (stream, headers) => {
-    arrivals.add({
-      path: headers[':path'] as string,
-      upload: stream,
-      open: (type, length) =>
-        stream.respond({ ':status': 200, 'content-type': type, ...(length && { 'content-length': length }) }),
-      answer: stream,
-      // `close` would send an empty last frame ahead of the reset.
-      breakOff: () => void stream.destroy(new Error('broken off')),
-      closed: closeOf(stream)
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, next: () => arrivals.next() }
-}
-
-/** One request as the client has it. */
-interface Asked {
-  readonly upload: Writable
-  /** Resolves with the answer's status, once its head is there. */
-  readonly status: Promise<number>
-  /** Resolves with all of the body so far, once it holds this. */
-  until(text: string): Promise<string>
-  /** How the answer ended. */
-  readonly ended: Promise<'whole' | 'broken'>
-  leave(): void
-}
-
-function heard(answer: Readable): Pick<Asked, 'until' | 'ended'> {
-  let text = ''
-  const looks = new Set<() => void>()
-  answer.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk
-    for (const look of looks) look()
-  })
-  const ended = new Promise<'whole' | 'broken'>((resolve) => {
-    let whole = false
-    answer.once('end', () => (whole = true))
-    answer.on('error', () => {})
-    answer.once('close', () => resolve(whole ? 'whole' : 'broken'))
-  })
-  const until = (part: string) =>
-    new Promise<string>((resolve, reject) => {
-      const look = () => {
-        if (!text.includes(part)) return
-        looks.delete(look)
-        resolve(text)
-      }
-      looks.add(look)
-      look()
-      void ended.then(() =>
-        reject(new Error(`${JSON.stringify(part)} did not come: ${JSON.stringify(text)}`))
-      )
-    })
-  return { until, ended }
-}
-
-type Ask = (url: string, path: string, method?: string) => Asked
-
-const ask1: Ask = (url, path, method = 'GET') => {
-  const { hostname, port } = new URL(url)
-  const request = httpRequest({ host: hostname, port, path, method, agent: false })
-  if (method === 'GET') request.end()
-  else request.flushHeaders()
-  const answer = new Promise<Readable & { statusCode?: number }>((resolve, reject) => {
-    request.once('response', resolve)
-    request.once('error', reject)
-  })
-  const body = answer.then(heard)
-  const status = answer.then(({ statusCode = 0 }) => statusCode)
-  const ended = body.then((heard) => heard.ended)
-  // Of a client that leaves there is nothing to hear.
-  for (const each of [status, ended]) each.catch(() => {})
-  return {
-    upload: request,
-    status,
-    until: async (text) => (await body).until(text),
-    ended,
-    leave: () => request.destroy()
-  }
-}
-
-const ask2: Ask = (url, path, method = 'GET') => {
-  const session = connectHttp2(url)
-  session.on('error', () => {})
-  const stream = session.request({ ':path': path, ':method': method }, { endStream: method === 'GET' })
-  stream.once('close', () => session.close())
-  const status = new Promise<number>((resolve, reject) => {
-    stream.once('response', (headers) => resolve(Number(headers[':status'])))
-    stream.once('error', reject)
-  })
-  status.catch(() => {})
-  return { upload: stream, status, ...heard(stream), leave: () => stream.close(8) }
-}
-
-const clients = { 'HTTP/1.1': ask1, 'HTTP/2': ask2 }
-const services = {
-  'HTTP/1.1': { serve: over1, protocol: 'http' },
-  'HTTP/2': { serve: over2, protocol: 'h2c' }
-}
+import { clients, inTime, over1, services, within } from './streaming-peers.js'
 
 /** ms for which a route waits for an answer to begin; the streams here go on for longer. */
 const TIMEOUT = 400
-
-/** Resolves with the ms that passed. @throws when it takes 5 s */
-async function within<T>(promise: Promise<T>, what: string): Promise<number> {
-  const begun = performance.now()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come in 5 s`)), 5_000)
-  })
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
-  return performance.now() - begun
-}
 
 for (const [from, ask] of Object.entries(clients)) {
   t.test(`${from}: what a plugin streams and breaks off is not taken to have ended`, async (t) => {
@@ -215,9 +29,9 @@ for (const [from, ask] of Object.entries(clients)) {
     served.open('text/plain', 4)
     served.answer.end('full')
     breaking.write('some')
-    await asked.until('some')
+    await inTime(asked.until('some'), 'some')
     breaking.destroy(new Error('broken off'))
-    t.equal(await asked.ended, 'broken')
+    t.equal(await inTime(asked.ended, 'the end'), 'broken')
   })
 
   for (const [to, { serve, protocol }] of Object.entries(services)) {
@@ -242,7 +56,7 @@ for (const [from, ask] of Object.entries(clients)) {
         const asked = ask(url, '/events')
         const served = await upstream.next()
         served.open('text/event-stream')
-        t.equal(await asked.status, 200, 'the head is there before any event')
+        t.equal(await inTime(asked.status, 'the head'), 200, 'the head is there before any event')
         const begun = performance.now()
         let sent = 0
         while (sent < 10 || performance.now() - begun < 2.5 * TIMEOUT) {
@@ -253,8 +67,8 @@ for (const [from, ask] of Object.entries(clients)) {
           if (sent % 5 === 0) await new Promise((resolve) => setTimeout(resolve, TIMEOUT / 2))
         }
         served.answer.end('data: the last\n\n')
-        await asked.until('data: the last\n\n')
-        t.equal(await asked.ended, 'whole', `${sent} events`)
+        await inTime(asked.until('data: the last\n\n'), 'data: the last\n\n')
+        t.equal(await inTime(asked.ended, 'the end'), 'whole', `${sent} events`)
         t.equal(proxy.proxy.inFlight, 0)
       }
     )
@@ -270,7 +84,7 @@ for (const [from, ask] of Object.entries(clients)) {
           await within(asked.until('drip'.slice(0, 'drip'.indexOf(byte) + 1)), `${byte} of ${type}`)
         }
         served.answer.end()
-        t.equal(await asked.ended, 'whole', type)
+        t.equal(await inTime(asked.ended, 'the end'), 'whole', type)
       }
     })
 
@@ -280,7 +94,7 @@ for (const [from, ask] of Object.entries(clients)) {
       const served = await upstream.next()
       served.open('text/event-stream')
       served.answer.write('data: one\n\n')
-      await asked.until('one')
+      await inTime(asked.until('one'), 'one')
       asked.leave()
       const took = await within(served.closed, "the service's end")
       t.ok(took < 500, `${Math.round(took)} ms`)
@@ -293,17 +107,17 @@ for (const [from, ask] of Object.entries(clients)) {
       const served = await upstream.next()
       served.open('text/event-stream')
       served.answer.write('data: one\n\n')
-      await asked.until('one')
+      await inTime(asked.until('one'), 'one')
       served.breakOff()
-      t.equal(await asked.ended, 'broken')
+      t.equal(await inTime(asked.ended, 'the end'), 'broken')
 
       const counted = ask(url, '/counted')
       const short = await upstream.next()
       short.open('text/plain', 1_000)
       short.answer.write('some')
-      await counted.until('some')
+      await inTime(counted.until('some'), 'some')
       short.breakOff()
-      t.equal(await counted.ended, 'broken', 'nor an answer that says how long it is')
+      t.equal(await inTime(counted.ended, 'the end'), 'broken', 'nor an answer that says how long it is')
     })
 
     t.test(`${way}: events that pause for longer than idleTimeout allows are broken off`, async (t) => {
@@ -312,9 +126,9 @@ for (const [from, ask] of Object.entries(clients)) {
       const served = await upstream.next()
       served.open('text/event-stream')
       served.answer.write('data: one\n\n')
-      await asked.until('one')
+      await inTime(asked.until('one'), 'one')
       const took = await within(asked.ended, 'the end')
-      t.equal(await asked.ended, 'broken')
+      t.equal(await inTime(asked.ended, 'the end'), 'broken')
       t.ok(took > 500, `not at once: ${Math.round(took)} ms`)
       await within(served.closed, "the service's end")
     })
@@ -326,12 +140,12 @@ for (const [from, ask] of Object.entries(clients)) {
       await new Promise((resolve) => setTimeout(resolve, TIMEOUT / 4))
       served.open('application/json')
       served.answer.end('{}')
-      t.equal(await asked.status, 200)
-      t.equal(await asked.ended, 'whole')
+      t.equal(await inTime(asked.status, 'the head'), 200)
+      t.equal(await inTime(asked.ended, 'the end'), 'whole')
 
       const late = ask(url, '/poll')
       const unanswered = await upstream.next()
-      t.equal(await late.status, 504)
+      t.equal(await inTime(late.status, 'the head'), 504)
       await within(unanswered.closed, "the service's end")
 
       const left = ask(url, '/poll')
@@ -362,7 +176,7 @@ for (const [from, ask] of Object.entries(clients)) {
         })
       await within(arrives('piece 1;'), 'the first piece')
       served.open('text/plain')
-      t.equal(await asked.status, 200, 'the answer begins before the upload has ended')
+      t.equal(await inTime(asked.status, 'the head'), 200, 'the answer begins before the upload has ended')
       for (let i = 2; i <= 6; i++) {
         asked.upload.write(`piece ${i};`)
         await within(arrives(`piece ${i};`), `piece ${i}`)
@@ -372,7 +186,7 @@ for (const [from, ask] of Object.entries(clients)) {
       asked.upload.end()
       await within(once(served.upload, 'end'), "the upload's end")
       served.answer.end()
-      t.equal(await asked.ended, 'whole')
+      t.equal(await inTime(asked.ended, 'the end'), 'whole')
     })
   }
 }

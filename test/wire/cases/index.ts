@@ -4,6 +4,7 @@ import { framingCases } from './framing.js'
 import { headCases } from './heads.js'
 import { hopByHopCases } from './hop-by-hop.js'
 import { hostCases } from './hosts.js'
+import { http10Cases } from './http10.js'
 import { pathCases } from './paths.js'
 import { trustCases } from './trust.js'
 import { uploadCases } from './uploads.js'
@@ -22,6 +23,7 @@ export const groups: readonly Group[] = [
   { title: 'Hop-by-hop fields', cases: hopByHopCases },
   { title: 'Trust', cases: trustCases },
   { title: 'Connections', cases: connectionCases },
+  { title: 'Clients of HTTP/1.0', cases: http10Cases },
   { title: 'Uploads', cases: uploadCases },
   { title: 'Upstreams that break the rules', cases: upstreamCases }
 ]

@@ -7,6 +7,7 @@ const RETRIES = 'test/wire/retries.test.ts'
 const TLS = 'test/wire/tls-upstream.test.ts'
 const WEBSOCKET = 'test/wire/websocket.test.ts'
 const IDENTITY = 'test/wire/identity.test.ts'
+const FORWARDED = 'test/wire/identity-fields.test.ts'
 const RELOAD = 'test/core/server/reload.test.ts'
 const FOUND = 'test/wire/fuzz-found.test.ts'
 const HOSTILE = 'test/core/server/hostile.test.ts'
@@ -137,7 +138,7 @@ export const proven: readonly ProvenCase[] = [
     IDENTITY,
     'the client is the rightmost'
   ),
-  shown('forwarded', 'Forwarded is what RFC 7239 says it is', IDENTITY, 'Forwarded is what RFC 7239'),
+  shown('forwarded', 'Forwarded is what RFC 7239 says it is', FORWARDED, 'Forwarded is what RFC 7239'),
   shown(
     'http2-error',
     'HTTP/2: a connection error leaves no exchange under way',

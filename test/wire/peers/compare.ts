@@ -45,6 +45,8 @@ export async function compare(): Promise<void> {
     say(`skipped: ${missing.join(' and ')} not installed (apt-get install nginx haproxy)`)
     return
   }
+  if (options.write && options.only !== '.')
+    throw new Error('only the whole table is written: --write goes without --only')
   const only = new RegExp(options.only)
   const cases = groups.flatMap((group) => group.cases).filter(({ id }) => only.test(id))
   const columns: Column[] = []
