@@ -44,10 +44,10 @@ export interface Downstream {
   /**
    * @param flat the fields, the receiver's to keep
    * @param alone nothing follows
-   * @param trailers some may follow the body
+   * @param open the body's length is not known beforehand: it may be long in coming, and trailers may follow it
    * @throws when a field cannot be sent; then nothing was
    */
-  head(status: number, statusText: string, flat: string[], alone: boolean, trailers: boolean): void
+  head(status: number, statusText: string, flat: string[], alone: boolean, open: boolean): void
   /** @returns false to wait for `drained` */
   write(chunk: Buffer): boolean
   /** @param last undefined: nothing more of the body */

@@ -190,7 +190,7 @@ export class Http1Downstream implements Downstream {
     outgoing.socket.write(`${head}\r\n`, 'latin1')
   }
 
-  head(status: number, statusText: string, flat: string[], alone: boolean, streams: boolean): void {
+  head(status: number, statusText: string, flat: string[], alone: boolean, open: boolean): void {
     const outgoing = this.#outgoing
     try {
       if (statusText === '' || !isReasonPhrase(statusText)) outgoing.writeHead(status, flat)
@@ -200,7 +200,7 @@ export class Http1Downstream implements Downstream {
       throw error
     }
     // A body of a known length comes soon or is no stream.
-    if (streams && !alone) process.nextTick(flush, this)
+    if (open && !alone) process.nextTick(flush, this)
   }
 
   /** @internal Node keeps the head for the body's first bytes: a small body leaves with it, a stream may be long in coming. */

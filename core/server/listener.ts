@@ -150,6 +150,7 @@ export class Listener implements Entry {
     this.#http2.drain()
     // They would be waited for.
     for (const socket of this.#sockets) if (isUnasked(socket)) socket.destroy()
+    for (const { socket } of this.#handshakes.values()) if (this.#sockets.has(socket)) socket.destroy()
     await this.#http1.app.close()
     this.#tls?.close()
   }

@@ -91,7 +91,10 @@ t.test('the chat is moderated', async (t) => {
   await once(service, 'listening')
   t.teardown(() => service.close())
   const { port } = service.address() as AddressInfo
-  const proxy = await startTestProxy(t, { endpoints: [`http://127.0.0.1:${port}`], plugins: [plugin] })
+  const proxy = await startTestProxy(t, {
+    endpoints: [`http://127.0.0.1:${port}`],
+    plugins: [plugin as object]
+  })
   const client = new WebSocket(proxy.url().replace('http', 'ws'))
   const heard: string[] = []
   const three = new Promise<void>((resolve) => {
