@@ -23,6 +23,8 @@ export class Slot {
   #socket: Holdable | undefined = undefined
   #readBefore = 0
   #busy = false
+  /** Not a byte of an answer has come since the request went out. */
+  #awaited = false
 
   constructor(origin: string, options: Client.Options, connect: buildConnector.connector, owner: SlotOwner) {
     this.#owner = owner
@@ -53,6 +55,7 @@ export class Slot {
   began(): void {
     this.wasIdle = false
     this.#readBefore = this.#socket?.bytesRead ?? 0
+    this.#awaited = true
   }
 
   /** Nothing more is read, nor the connection's end seen, until `release`. */
@@ -90,8 +93,14 @@ export class Slot {
   #connected(socket: Holdable): void {
     this.#socket = socket
     const { read } = socket
-    socket.read = function (this: Holdable, size?: number) {
-      return this[kHeld] === true ? null : read.call(this, size)
+    socket.read = (size?: number) => {
+      if (socket[kHeld] === true) return null
+      const chunk: Buffer | null = read.call(socket, size)
+      if (!this.#awaited || chunk === null) return chunk
+      const from = continueIn(chunk)
+      if (from === chunk.length) return read.call(socket, size)
+      this.#awaited = false
+      return from === 0 ? chunk : chunk.subarray(from)
     }
     socket.on('error', (error: UndiciError) => {
       this.wasIdle = socket.bytesRead > 0 && socket.bytesRead === this.#readBefore
@@ -100,3 +109,20 @@ export class Slot {
     })
   }
 }
+
+/**
+ * Bytes of `100 Continue` at the start of what an upstream says: some send one that nobody asked for, and undici breaks
+ * the connection over it. One that comes in parts is left to undici.
+ */
+function continueIn(chunk: Buffer): number {
+  let from = 0
+  while (chunk[from + 9] === ONE && chunk[from + 10] === ZERO && chunk[from + 11] === ZERO) {
+    const end = chunk.indexOf('\r\n\r\n', from)
+    if (end === -1 || !chunk.toString('latin1', from, from + 12).startsWith('HTTP/1.')) break
+    from = end + 4
+  }
+  return from
+}
+
+const ZERO = 0x30
+const ONE = 0x31

@@ -117,14 +117,17 @@ t.test('not yet: WebSockets over HTTP/2', async (t) => {
   t.not(settings.enableConnectProtocol, true)
 })
 
-t.test('not yet: a 100 that nobody asked for', async (t) => {
-  const upstream = await startRawUpstream(t, (socket) => {
-    socket.on('data', () =>
-      socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
-    )
-  })
-  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
-  t.equal((await fetch(proxy.url())).status, 502)
+t.test('not yet: the head of a request waits for its body', async (t) => {
+  const { client, seen } = await exchange(
+    t,
+    (authority) => `POST / HTTP/1.1\r\nHost: ${authority}\r\nContent-Length: 2\r\n\r\n`
+  )
+  const other = await exchange(t, (authority) => `GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
+  await answered(other.client)
+  t.same(seen, [], 'nothing has gone to the service while another request was answered')
+  client.write('hi')
+  t.equal((await answered(client))?.status, 200)
+  t.match(seen, [{ body: 'hi' }])
 })
 
 t.test('not yet: CONNECT', async (t) => {

@@ -34,7 +34,7 @@ export function chunk(random: Random, content: string, odd = false): string {
     const size = 1 + random.int(random.pick([3, 100, 5_000, 100_000]))
     const piece = content.slice(at, at + size)
     const extension = random.chance(0.1)
-      ? random.pick([';a', ';a=b', ';a="b c";d', ` ;a=${'e'.repeat(random.size(300))}`])
+      ? random.pick([';a', ';a=b', ';a="b c";d', `;a=${'e'.repeat(random.size(300))}`])
       : ''
     const hex = piece.length.toString(16)
     text += `${random.chance(0.1) ? `00${hex.toUpperCase()}` : hex}${extension}\r\n${piece}\r\n`

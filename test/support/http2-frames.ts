@@ -112,7 +112,7 @@ export interface Frame {
 }
 
 export interface FrameClientOptions {
-  /** Do not send the preface and SETTINGS by itself. */
+  /** Send nothing by itself: neither preface nor SETTINGS, nor an answer to those that come. */
   silent?: boolean
   settings?: readonly (readonly [number, number])[]
   /** Do not give back the window that DATA takes. */
@@ -128,17 +128,19 @@ export class FrameClient {
   readonly received = new Map<number, number>()
   ended = false
   readonly #greedy: boolean
+  readonly #silent: boolean
   #rest: Buffer = NOTHING
   readonly #waiting = new Set<() => void>()
 
   constructor(socket: Socket, options: FrameClientOptions = {}) {
     this.socket = socket
     this.#greedy = options.greedy ?? false
+    this.#silent = options.silent ?? false
     socket.on('data', (chunk) => this.#read(chunk))
     socket.on('error', () => {})
     socket.on('end', () => this.#end())
     socket.on('close', () => this.#end())
-    if (options.silent !== true) {
+    if (!this.#silent) {
       // Without a table the status of an answer can be read off its header block.
       const table: readonly [number, number] = [SETTING.HEADER_TABLE_SIZE, 0]
       socket.write(Buffer.concat([PREFACE, settings(table, ...(options.settings ?? []))]))
@@ -271,8 +273,10 @@ export class FrameClient {
       this.frames.push({ type, flags, stream, payload: NOTHING })
       return
     }
-    if (type === TYPE.SETTINGS && (flags & FLAG.ACK) === 0) this.write(frame(TYPE.SETTINGS, FLAG.ACK, 0))
-    if (type === TYPE.PING && (flags & FLAG.ACK) === 0) this.write(frame(TYPE.PING, FLAG.ACK, 0, payload))
+    if (!this.#silent && (flags & FLAG.ACK) === 0) {
+      if (type === TYPE.SETTINGS) this.write(frame(TYPE.SETTINGS, FLAG.ACK, 0))
+      if (type === TYPE.PING) this.write(frame(TYPE.PING, FLAG.ACK, 0, payload))
+    }
     // A copy: the chunk it is part of is large.
     this.frames.push({ type, flags, stream, payload: Buffer.from(payload) })
   }

@@ -207,8 +207,9 @@ export const upstreamCases: readonly WireCase[] = [
   {
     id: 'upstreams/broken-http10',
     says: 'a response that breaks, to a client of HTTP/1.0 whose body ends with its connection: a reset',
-    send: ['GET /x HTTP/1.0\r\nhost: a\r\n\r\n', { deaf: 100 }],
-    upstream: [chunked(`400000\r\n${'x'.repeat(0x400000)}\r\n`), { end: true }],
+    // What has come is read first: libuv takes a reset behind unread bytes for an end.
+    send: ['GET /x HTTP/1.0\r\nhost: a\r\n\r\n'],
+    upstream: [chunked('5\r\nhello\r\n'), { pause: 50 }, { end: true }],
     h2: 'HTTP/2 is HTTP/2',
     expect: {
       statuses: [[200, 502]],
