@@ -93,7 +93,9 @@ export class Http2Downstream implements Downstream {
 
   get finished(): boolean {
     const stream = this.#stream
-    return this.#complete && stream.writableFinished && stream.rstCode === NGHTTP2_NO_ERROR
+    // Node may close a stream before it says that the last of it was written.
+    const sent = stream.closed || stream.writableFinished
+    return this.#complete && sent && stream.rstCode === NGHTTP2_NO_ERROR
   }
 
   get gone(): boolean {

@@ -6,7 +6,7 @@ import type { Peer } from '../exchange/peer.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import { Allowance } from './http2-allowance.js'
 
-const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
 
 /** RFC 9113's window of a stream, and of all of a connection's streams together, in bytes. */
 export const STREAM_WINDOW = 64 * 1024 - 1
@@ -116,7 +116,7 @@ export class Http2Session extends Deadline implements Http2Connection {
 
   /** Cuts what is under way. */
   destroy(): void {
-    this.#session.destroy()
+    this.#cut(NGHTTP2_CANCEL)
   }
 
   override expire(): void {
@@ -181,9 +181,13 @@ export class Http2Session extends Deadline implements Http2Connection {
 
   #end(code: number): void {
     this.#over = true
+    this.#cut(code)
+    this.#wait(LAST_WORDS)
+  }
+
+  #cut(code: number): void {
     // Where the error is undefined, Node's default for it makes the code NO_ERROR.
     this.#session.destroy(null as unknown as undefined, code)
-    this.#wait(LAST_WORDS)
   }
 
   /** Nothing under way since the look before the last. */

@@ -162,6 +162,10 @@ function checkBody(world: World, answer: Answer, stamp: Stamp): string[] {
   if (sighting === undefined || !answer.complete) return []
   const { plan } = sighting
   const told = `the answer (${plan.kind}) to ${stamp.method} ${stamp.path}`
+  // Of a body that only its connection ends, Node's client cannot tell: libuv takes a reset behind unread bytes for an
+  // end. That there is a reset is seen in test/wire, where what came was read before it.
+  const framed = answer.fields.some((field) => /^(?:content-length|transfer-encoding):/i.test(field))
+  if (!framed && stamp.method !== 'HEAD' && plan.broken) return []
   if (plan.broken && stamp.method !== 'HEAD') return [`${told} broke off, and came to a clean end`]
   if (plan.whole === undefined) return []
   if (plan.whole.status !== answer.status) return [`${told} came as ${answer.status}`]
