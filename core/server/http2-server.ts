@@ -6,8 +6,14 @@ import type { Peer } from '../exchange/peer.js'
 import type { Deadlines } from '../hooks/deadlines.js'
 import { Http2Session, type SessionOwner, STREAM_WINDOW } from './http2-session.js'
 
-/** Memory that a session may hold for its peer, in MB (Node's own unit and default). */
-const SESSION_MEMORY = 10
+/**
+ * Memory that a session may hold for its peer, in MB: Node's own unit and default, or as many times the 64 KiB piece
+ * and the 16 KiB behind it that each of its streams may hold for a slow reader. Past it streams are refused.
+ */
+function sessionMemory({ maxStreams }: ListenerConfig): number {
+  return Math.max(10, Math.ceil(maxStreams / 10))
+}
+
 /** Fields of a block that are read at all; past 100 the request is answered 431, past these its stream is reset. */
 const FIELDS_READ = 128
 /**
@@ -38,7 +44,7 @@ export class Http2Sessions implements SessionOwner {
         enablePush: false
       },
       maxHeaderListPairs: FIELDS_READ,
-      maxSessionMemory: SESSION_MEMORY,
+      maxSessionMemory: sessionMemory(config),
       maxSettings: 32,
       maxOutstandingPings: 10,
       maxSessionInvalidFrames: INVALID_FRAMES

@@ -6,7 +6,8 @@ import type { Peer } from '../exchange/peer.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import { Allowance } from './http2-allowance.js'
 
-const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } =
+  constants
 
 /** RFC 9113's window of a stream, and of all of a connection's streams together, in bytes. */
 export const STREAM_WINDOW = 64 * 1024 - 1
@@ -116,7 +117,7 @@ export class Http2Session extends Deadline implements Http2Connection {
 
   /** Cuts what is under way. */
   destroy(): void {
-    this.#cut(NGHTTP2_CANCEL)
+    this.#cut(NGHTTP2_INTERNAL_ERROR)
   }
 
   override expire(): void {

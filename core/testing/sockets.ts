@@ -100,6 +100,9 @@ export class FakeOutgoing extends Writable {
     return Buffer.concat(this.#chunks)
   }
 
+  /** All that is written is there at once. */
+  flushHeaders(): void {}
+
   writeHead(status: number, ...rest: (string | string[])[]): this {
     this.status = status
     this.headers = rest.at(-1) as string[]

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { definePlugin } from '../../core/index.js'
 import { ask, openSession } from '../support/http2-client.js'
 import { FrameClient, frame, headers, request, TYPE, windowUpdate } from '../support/http2-frames.js'
 import { startTestProxy } from '../support/proxy.js'
@@ -180,13 +181,28 @@ t.test('500 streams of one connection, with bodies both ways, none mixed up', as
     request.on('data', (chunk) => chunks.push(chunk))
     request.on('end', () => response.end(Buffer.concat(chunks)))
   })
+  const finished: number[] = []
+  const recorder = definePlugin({
+    name: 'recorder',
+    setup: () => ({
+      finish: ({ status }) => {
+        finished.push(status)
+      }
+    })
+  })
   const proxy = await startTestProxy(t, {
     endpoints: [upstream.url],
+    plugins: [recorder],
     config: { listeners: { in: { address: '127.0.0.1:0', maxStreams: 500 } } }
   })
-  const session = await openSession(t, proxy.url())
+  // Its own limit is less than what it is about to send.
+  const session = await openSession(t, proxy.url(), { maxSessionMemory: 100 })
   const sent = Array.from({ length: 500 }, (_, at) => Buffer.alloc(1 + ((at * 977) % 60_000), `${at};`))
   const answers = await Promise.all(sent.map((body) => ask(session, { ':method': 'POST' }, body)))
+  t.same(
+    finished.filter((status) => status !== 200),
+    []
+  )
   t.same(
     answers.filter(({ body, status }, at) => status !== 200 || !body.equals(sent[at] as Buffer)).length,
     0
