@@ -12,20 +12,19 @@ export function isHopByHop(name: string): boolean {
       return alike(name, 'upgrade') || alike(name, 'trailer')
     case 10:
       return alike(name, 'connection') || alike(name, 'keep-alive')
-    case 16:
-      return alike(name, 'proxy-connection')
     case 17:
-      return alike(name, 'transfer-encoding')
-    case 18:
-      return alike(name, 'proxy-authenticate')
-    case 19:
-      return alike(name, 'proxy-authorization')
-    case 25:
-      return alike(name, 'proxy-authentication-info')
-    default:
-      return false
+      if (alike(name, 'transfer-encoding')) return true
   }
+  // Proxy-Authorization, Proxy-Connection and whatever else was said to a proxy.
+  return (
+    (name.charCodeAt(0) | 0x20) === P &&
+    name.length > PROXY.length &&
+    alike(name.slice(0, PROXY.length), PROXY)
+  )
 }
+
+const PROXY = 'proxy-'
+const P = 0x70
 
 /** The further fields a `Connection` value names, in lower case; undefined where it names none. */
 export function namedByConnection(value: string): string[] | undefined {

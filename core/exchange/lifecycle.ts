@@ -158,7 +158,7 @@ export class Lifecycle extends AttemptLoop {
     this.enter()
     // From here on the body's own pauses are timed, and the whole only where the client itself gave it a time.
     this.deadlines.unwatch(this)
-    if (this.callDeadline !== Number.POSITIVE_INFINITY)
+    if (this.callDeadline !== Number.POSITIVE_INFINITY && !response.local)
       this.deadlines.watch(this, this.callDeadline - this.now())
     const writer = new ResponseWriter(this, response)
     this.#writer = writer

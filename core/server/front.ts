@@ -22,6 +22,8 @@ export interface FrontOptions {
   readonly trusted: () => BlockList | undefined
   /** Trusted peers begin with a PROXY header. */
   readonly proxyProtocol: boolean
+  /** A trusted peer began with no PROXY header, or a broken one. */
+  readonly refused: () => void
 }
 
 /** Finds out what a new connection speaks: a PROXY header first, then TLS, HTTP/2 by its preface, or HTTP/1. */
@@ -124,11 +126,13 @@ abstract class Reader extends Deadline {
 }
 
 class ProxyHeaderReader extends Reader {
+  readonly #refused: () => void
   readonly #done: (named: Named, rest: Buffer | undefined) => void
 
   constructor(socket: Socket, options: FrontOptions, done: (named: Named, rest: Buffer | undefined) => void) {
     super(socket, options)
     this.#done = done
+    this.#refused = options.refused
   }
 
   protected override look(bytes: Buffer): void {
@@ -138,6 +142,7 @@ class ProxyHeaderReader extends Reader {
       this.release()
       this.#done(header.source, header.length < bytes.length ? bytes.subarray(header.length) : undefined)
     } catch {
+      this.#refused()
       this.socket.destroy()
     }
   }

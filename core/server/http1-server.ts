@@ -26,15 +26,23 @@ export class Http1Server {
   readonly #server: Server
   readonly #connectionListener: ConnectionListener
   readonly #onRequest: (downstream: Http1Downstream) => void
+  readonly #onRefused: (reason: Refusal) => void
 
-  /** @param onConnection is given each connection as it comes; `serve` takes those that speak HTTP/1 */
+  /**
+   * @param onConnection is given each connection as it comes; `serve` takes those that speak HTTP/1
+   * @param onRefused bytes that never became a request
+   */
   constructor(
     config: ListenerConfig,
     onConnection: (socket: Socket) => void,
-    onRequest: (downstream: Http1Downstream) => void
+    onRequest: (downstream: Http1Downstream) => void,
+    onRefused: (reason: Refusal) => void
   ) {
-    this.app = fastify(options(config)) as unknown as FastifyInstance
+    this.app = fastify(
+      options(config, (error, socket) => brokenOff(error, socket, onRefused))
+    ) as unknown as FastifyInstance
     this.#onRequest = onRequest
+    this.#onRefused = onRefused
     this.#server = this.app.server as Server
     this.#connectionListener = this.#server.listeners('connection')[0] as ConnectionListener
     this.#server.removeAllListeners('connection')
@@ -59,9 +67,10 @@ export class Http1Server {
     })
     const httpMethods = app.supportedMethods.filter((method) => method !== 'CONNECT')
     await app.register(httpProxy, { upstream: NOWHERE, httpMethods })
-    server.on('connect', (_incoming, socket: Socket) =>
+    server.on('connect', (_incoming, socket: Socket) => {
+      this.#onRefused('BAD_REQUEST')
       refuse(socket, 'BAD_REQUEST', 'there are no tunnels here')
-    )
+    })
     // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
     server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
     server.on('checkExpectation', (incoming, outgoing) => server.emit('request', incoming, outgoing))
@@ -137,11 +146,15 @@ export function isUnasked(socket: Socket): boolean {
   return socket.bytesRead === 0 || (socket as Known)[kPeer]?.requests === 0
 }
 
-function isWebSocket({ headers, method }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+function isWebSocket({ headers, method, httpVersionMinor }: IncomingMessage): boolean {
+  // An HTTP/1.0 request cannot ask for it (RFC 9110 section 7.8).
+  return method === 'GET' && httpVersionMinor > 0 && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-function options(config: ListenerConfig): FastifyServerOptions {
+function options(
+  config: ListenerConfig,
+  clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => void
+): FastifyServerOptions {
   return {
     logger: false,
     keepAliveTimeout: config.idleTimeout,
@@ -169,13 +182,14 @@ const NOWHERE = 'http://upstream.invalid'
 const EMPTY = Object.freeze(Object.create(null))
 
 /** Bytes that never became a request. */
-function clientErrorHandler(error: NodeJS.ErrnoException, socket: Known): void {
+function brokenOff(error: NodeJS.ErrnoException, socket: Known, onRefused: (reason: Refusal) => void): void {
   if (error.code === 'ECONNRESET' || socket[kBroken]) return
   // Behind the last request of its connection: nobody reads it, and the answer ends the connection.
   const answering = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
   if (error.code === 'HPE_CLOSED_CONNECTION' && answering) return
   // All that comes behind them is an error too.
   socket[kBroken] = true
+  onRefused(refusalOf(error)[0])
   endOver(error, socket)
 }
 
@@ -188,21 +202,20 @@ function endOver(error: NodeJS.ErrnoException, socket: Known): void {
     socket.destroy(error)
     return
   }
-  let code: Refusal = 'BAD_REQUEST'
-  let message = 'the request is malformed'
-  if (error.code === 'HPE_HEADER_OVERFLOW') {
-    code = 'HEADERS_TOO_LARGE'
-    message = 'the header block is too large'
-  } else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    code = 'REQUEST_TIMEOUT'
-    message = 'the request did not arrive in time'
-  }
+  const [code, message] = refusalOf(error)
   // These bytes followed requests that are still being answered: their answers come first.
   if (earlier) under?.once('close', () => setImmediate(endOver, error, socket))
   else refuse(socket, code, message)
 }
 
-type Refusal = 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT'
+/** What becomes of them. */
+function refusalOf({ code }: NodeJS.ErrnoException): [Refusal, string] {
+  if (code === 'HPE_HEADER_OVERFLOW') return ['HEADERS_TOO_LARGE', 'the header block is too large']
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['REQUEST_TIMEOUT', 'the request did not arrive in time']
+  return ['BAD_REQUEST', 'the request is malformed']
+}
+
+export type Refusal = 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT'
 
 /** Answers what no exchange was made of, and ends the connection. */
 function refuse(socket: Socket, code: Refusal, message: string): void {

@@ -24,11 +24,11 @@ export interface ListenerParts {
   readonly credentials: CredentialStore
   readonly log: Logger
   readonly clock: Clock
-  /** TLS handshakes that came to nothing, by listener. */
+  /** Connections and requests that no exchange was made of, by listener and reason. */
   readonly refusals: MetricFamily<CounterCell>
 }
 
-/** ms between lines about refused handshakes. */
+/** ms between lines about the same. */
 const QUIET = 10_000
 
 /**
@@ -58,7 +58,8 @@ export class Listener implements Entry {
   /** TCP connections whose TLS handshake is under way, or done. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly named: Named }>()
   #url = ''
-  #quietUntil = 0
+  /** Until when a reason is not told again, on the clock. */
+  readonly #quiet = new Map<string, number>()
 
   private constructor(config: ListenerConfig, parts: ListenerParts) {
     this.name = config.name
@@ -73,7 +74,8 @@ export class Listener implements Entry {
     this.#http1 = new Http1Server(
       config,
       (socket) => this.#accept(socket),
-      (downstream) => parts.handle(this, downstream)
+      (downstream) => parts.handle(this, downstream),
+      (reason) => this.#refused(reason)
     )
     this.#http2 = new Http2Sessions(config, parts.deadlines, (downstream) => parts.handle(this, downstream))
     this.#front = new Front(
@@ -81,7 +83,9 @@ export class Listener implements Entry {
         deadlines: parts.deadlines,
         timeout: () => this.config.headersTimeout,
         trusted: () => this.trusted,
-        proxyProtocol: config.proxyProtocol
+        proxyProtocol: config.proxyProtocol,
+        refused: () =>
+          this.#refused('PROXY_HEADER', 'a trusted peer began with no PROXY header that can be read')
       },
       {
         tls: config.tls === undefined ? undefined : (socket, named) => this.#secure(socket, named),
@@ -184,6 +188,7 @@ export class Listener implements Entry {
 
   #accept(socket: Socket): void {
     if (this.#connections >= this.config.maxConnections) {
+      this.#refused('TOO_MANY_CONNECTIONS', `there are ${this.config.maxConnections} connections already`)
       socket.destroy()
       return
     }
@@ -202,21 +207,21 @@ export class Listener implements Entry {
       return new TlsAcceptor(tls, this.config.http2, (socket) => this.#secured(socket), {
         credentials,
         log,
-        onRefused: (reason) => this.#refused(reason)
+        onRefused: (reason) => this.#refused('TLS_HANDSHAKE', `a TLS handshake failed: ${reason}`)
       })
     } catch (cause) {
       throw new StartError(`listener ${this.name}: tls: ${(cause as Error).message}`, cause)
     }
   }
 
-  /** Told once in a while: a client that is refused tries again. */
-  #refused(reason: string): void {
+  /** Counted, and told once in a while: who is refused tries again. @param told undefined: strangers may say what they like */
+  #refused(reason: string, told?: string): void {
     const { clock, log, refusals } = this.#parts
-    refusals.labels(this.name).inc()
+    refusals.labels(this.name, reason).inc()
     const now = clock.now()
-    if (now < this.#quietUntil) return
-    this.#quietUntil = now + QUIET
-    log.warn({ listener: this.name, reason }, `listener ${this.name}: a TLS handshake failed: ${reason}`)
+    if (told === undefined || now < (this.#quiet.get(reason) ?? 0)) return
+    this.#quiet.set(reason, now + QUIET)
+    log.warn({ listener: this.name, reason }, `listener ${this.name}: ${told}`)
   }
 
   #secure(socket: Socket, named: Named): void {

@@ -120,9 +120,9 @@ class ProxyServer implements Proxy {
         ...this.#shared,
         credentials: this.#credentials,
         refusals: this.#metrics.counter({
-          name: 'outrigger_tls_handshake_failures_total',
-          help: 'TLS handshakes with clients that came to nothing',
-          labels: ['listener']
+          name: 'outrigger_refusals_total',
+          help: 'Connections and requests that were refused before they were an exchange',
+          labels: ['listener', 'reason']
         }),
         handle: (entry, downstream) => {
           accept(this.#generation, this.#shared, entry, downstream)

@@ -53,7 +53,10 @@ export class Http2Upstream implements Connection, CallOwner, SessionOwner {
   send(request: UpstreamRequest, listener: UpstreamListener): Call {
     const call = new Http2Call(this, request, listener)
     if (request.upgrade !== undefined) {
-      call.failLater('BAD_REQUEST', 'the service speaks HTTP/2, where a connection cannot be upgraded')
+      call.failLater(
+        'BAD_UPSTREAM_RESPONSE',
+        'the service speaks HTTP/2, where a connection cannot be upgraded'
+      )
     } else if (this.#closing) {
       call.failLater('CONNECT_FAILED', 'the way to the service is closed')
     } else {

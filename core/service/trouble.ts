@@ -30,7 +30,8 @@ export function tellTrouble(endpoint: EndpointState, error: ProxyError, now: num
   if (endpoint.trouble === kind && now - endpoint.troubleToldAt < QUIET) return
   endpoint.trouble = kind
   endpoint.troubleToldAt = now
-  const why = (cause?.message ?? error.message).trim()
+  // OpenSSL's own words hold places in its sources.
+  const why = kind.startsWith('ERR_SSL_') ? kind : (cause?.message ?? error.message)
   const hint = HINTS[kind]
   log.warn(
     { service: endpoint.service, endpoint: endpoint.url, code: error.code, cause: kind },

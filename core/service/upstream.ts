@@ -49,7 +49,8 @@ export class Upstream implements Connection, SlotOwner, CallOwner {
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: keepAlive,
-      keepAliveMaxTimeout: Math.max(keepAlive, 60_000),
+      // The service's own Keep-Alive shortens it, and nothing makes it longer.
+      keepAliveMaxTimeout: keepAlive,
       keepAliveTimeoutThreshold: 1_000,
       maxHeaderSize: 64 * 1024
     }

@@ -175,7 +175,9 @@ export class TlsAcceptor {
     socket.on('error', () => {})
     socket.destroy()
     const { authorizationError } = socket as { authorizationError?: unknown }
-    const reason = authorizationError ? String(authorizationError) : error.message
+    const { code } = error as NodeJS.ErrnoException
+    // OpenSSL's own words hold places in its sources.
+    const reason = String(authorizationError ?? code ?? error.message)
     this.#options.onRefused?.(reason)
     this.#options.log.debug({ cert: this.#terms.tls.cert }, `a TLS handshake failed: ${reason}`)
   }

@@ -40,7 +40,7 @@ async function answered(client: RawClient) {
 }
 
 t.test('headers of a request', async (t) => {
-  t.same([bothWays.length, fromRequests.length, added.length], [10, 7, 4])
+  t.same([bothWays.length, fromRequests.length, added.length], [8, 7, 4])
   const sent = [...bothWays, ...fromRequests].filter((name) => !FRAMING.includes(name))
   const { client, seen } = await exchange(t, (authority) =>
     [
