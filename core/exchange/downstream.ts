@@ -8,6 +8,8 @@ export interface DownstreamOwner {
   closed(): void
   /** There is room to write again. */
   drained(): void
+  /** The proxy ends before the exchange has. */
+  cut(): void
 }
 
 /**
@@ -52,8 +54,8 @@ export interface Downstream {
   write(chunk: Buffer): boolean
   /** @param last undefined: nothing more of the body */
   end(last: Buffer | undefined, trailers: string[]): void
-  /** Whether all that was written has left the process. */
-  readonly flushed: boolean
+  /** Bytes that were written and have not left the process. */
+  readonly unsent: number
   /** Breaks it off, so that the client can tell. */
   destroy(): void
   /** Ends the connection of a client whose upload nobody reads. */

@@ -168,6 +168,11 @@ class ClientBodyOptions implements RequestBodyOptions {
     return this.#exchange.answersMeanwhile()
   }
 
+  /** The client's body is not all there yet. */
+  protected get unfinished(): boolean {
+    return this.#exchange.clientBody?.complete === false
+  }
+
   broken(error: ProxyError): void {
     this.#exchange.bodyBroke(error)
   }
@@ -228,8 +233,9 @@ class ReplacedBodyOptions extends ClientBodyOptions {
 
   override awaiting(): void {}
 
+  /** While the client's own body comes, its pauses are timed and not these. */
   override excused(): boolean {
-    return false
+    return this.unfinished
   }
 
   override broken(error: ProxyError): void {

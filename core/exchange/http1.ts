@@ -66,8 +66,8 @@ export class Http1Downstream implements Downstream {
     return this.source.socket.destroyed || this.source.errored !== null
   }
 
-  get flushed(): boolean {
-    return this.#outgoing.writableLength === 0
+  get unsent(): number {
+    return this.#outgoing.writableLength
   }
 
   /**

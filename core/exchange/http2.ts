@@ -24,6 +24,8 @@ type Stream = ServerHttp2Stream & { [kDownstream]: Http2Downstream }
 export interface Http2Connection {
   /** Once for each. */
   ended(downstream: Http2Downstream): void
+  /** Something of an answer went out. */
+  wrote(): void
 }
 
 /** What its exchange knows of the upload. */
@@ -103,8 +105,13 @@ export class Http2Downstream implements Downstream {
     return stream.destroyed || stream.aborted || stream.closed
   }
 
-  get flushed(): boolean {
-    return this.#stream.writableLength === 0
+  get unsent(): number {
+    return this.#stream.writableLength
+  }
+
+  /** The proxy is about to end. */
+  cut(): void {
+    this.#owner?.cut()
   }
 
   /** The client took the request back, or broke it. */
@@ -192,6 +199,7 @@ export class Http2Downstream implements Downstream {
     const stream = this.#stream
     // Ended from within: what comes is for nobody.
     if (stream.writableEnded || stream.closed || stream.destroyed) return true
+    this.#connection.wrote()
     if (stream.write(chunk)) return true
     if (!this.#draining) {
       this.#draining = true

@@ -168,6 +168,12 @@ export class Lifecycle extends AttemptLoop {
       this.#tunnel(response, attempt)
       return
     }
+    if (attempt?.status === 101 && content === undefined && flow === undefined) {
+      // A plugin thought better of it: what the upstream goes on to say is no answer to this.
+      response.body.refuse()
+      this.#deliver(response)
+      return
+    }
     if (content === undefined && flow === undefined && attempt?.end !== undefined) {
       // A plugin read past its budget and went on as if nothing were lost.
       this.fail(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the response is larger than a plugin may hold'))
@@ -182,8 +188,10 @@ export class Lifecycle extends AttemptLoop {
       this.current = undefined
     }
     try {
-      if (content !== undefined) writer.content(content)
-      else if (flow !== undefined) writer.flow(flow)
+      if (content !== undefined) {
+        writer.content(content)
+        this.#timeUnread()
+      } else if (flow !== undefined) writer.flow(flow)
       else {
         writer.head(attempt?.final === true, attempt?.contentLength === undefined || this.grpc)
         attempt?.relay()
@@ -225,21 +233,38 @@ export class Lifecycle extends AttemptLoop {
 
   override relay(chunk: Buffer): boolean {
     const room = (this.#writer as ResponseWriter).relay(chunk)
-    // A client that does not read holds up its upstream, but not for ever.
-    if (!room && this.callDeadline === Number.POSITIVE_INFINITY)
-      this.deadlines.watch(this, this.entry.bodyTimeout)
+    if (!room) this.heldUp()
     return room
   }
 
   override relayed(trailers: string[]): void {
     ;(this.#writer as ResponseWriter).end(trailers)
+    this.#timeUnread()
+  }
+
+  /** A client that does not read holds up whoever answers, but not for ever. */
+  heldUp(): void {
+    if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.watch(this, this.entry.bodyTimeout)
+  }
+
+  /** What can still be told is: a service that is busy, as a client that tries again takes it. */
+  cut(): void {
+    if (!this.#finished) this.fail(new ProxyError('OVERLOADED', 'the proxy is ending'))
   }
 
   /** The client reads on. */
   drained(): void {
-    if (this.#writer?.drained() === true) return
     if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.unwatch(this)
+    if (this.#writer?.drained() === true) return
     this.current?.resume()
+  }
+
+  /** The rest of an answer is the system's to send, as fast as its client reads: a second for 4 KiB is slow enough. */
+  #timeUnread(): void {
+    const { downstream, entry } = this
+    if (downstream.multiplexed || downstream.unsent === 0 || this.callDeadline !== Number.POSITIVE_INFINITY)
+      return
+    this.deadlines.watch(this, entry.bodyTimeout + downstream.unsent / 4)
   }
 
   override broke(error: ProxyError): void {
@@ -324,15 +349,16 @@ export class Lifecycle extends AttemptLoop {
   #result(complete: boolean): Result {
     const upgraded = this.#upgraded
     const error = this.#error ?? upgraded?.error
-    const left = upgraded === undefined ? !complete && error === undefined : upgraded.how === 'client'
+    const cut = this.entry.cutting && !complete && error === undefined
+    const left = upgraded === undefined ? !complete && error === undefined && !cut : upgraded.how === 'client'
     const response = this.#response
     let code: ErrorCode | undefined = error?.code
     if (left) code = 'CLIENT_CLOSED'
     return {
-      status: (left && upgraded === undefined) || response === undefined ? 499 : response.status,
+      status: statusOf(response, left && upgraded === undefined, cut),
       code,
       error,
-      grpcStatus: this.#grpcEnd(left),
+      grpcStatus: this.#grpcEnd(left, cut),
       duration: this.now() - this.startedAt,
       bytesIn: upgraded?.bytesIn ?? this.clientBody?.received ?? 0,
       bytesOut: upgraded?.bytesOut ?? this.#writer?.written ?? 0,
@@ -341,8 +367,9 @@ export class Lifecycle extends AttemptLoop {
     }
   }
 
-  #grpcEnd(left: boolean): number | undefined {
+  #grpcEnd(left: boolean, cut: boolean): number | undefined {
     if (!this.grpc) return undefined
+    if (cut) return GRPC_STATUS.UNAVAILABLE
     if (left) return GRPC_STATUS.CANCELLED
     if (this.#grpcStatus !== undefined) return this.#grpcStatus
     const response = this.#response
@@ -350,4 +377,9 @@ export class Lifecycle extends AttemptLoop {
       return grpcStatusIn(response.headers.flat) ?? grpcStatusIn(response.trailers)
     return this.attempts.at(-1)?.grpcStatus ?? (response && grpcStatusOf(response.status))
   }
+}
+
+function statusOf(response: ResponseState | undefined, left: boolean, cut: boolean): number {
+  if (left) return 499
+  return response?.status ?? (cut ? 503 : 499)
 }

@@ -48,6 +48,8 @@ export interface Entry {
   /** Under which name `Via` is sent, both ways. */
   readonly via: string | undefined
   readonly serverTiming: boolean
+  /** What is under way is being cut: it is not its client that left. */
+  readonly cutting: boolean
   /** Exchanges under way. */
   exchanges: number
   /** A connection of its own has changed protocols: it is told when to go. */

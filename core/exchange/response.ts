@@ -128,6 +128,12 @@ export class ResponseBody extends DeclaredBody {
     return this.content?.length ?? this.source?.contentLength
   }
 
+  /** @internal It has none any more, and nobody else has it. */
+  refuse(): void {
+    this.content = EMPTY
+    this.#response.headers.put('content-length', '0')
+  }
+
   protected async collect(maxBytes: number): Promise<Buffer> {
     if (this.content === undefined) {
       // Two plugins that ask at once get the same bytes, and the first one's budget holds.

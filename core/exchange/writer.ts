@@ -75,8 +75,12 @@ export class ResponseWriter {
     const count = new Writable({
       write: (chunk: Buffer, _encoding, callback) => {
         this.written += chunk.length
-        if (downstream.write(chunk)) callback()
-        else this.#drained = callback
+        if (downstream.write(chunk)) {
+          callback()
+          return
+        }
+        this.#drained = callback
+        this.#exchange.heldUp()
       },
       final: (callback) => {
         downstream.end(undefined, none)

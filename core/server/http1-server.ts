@@ -69,7 +69,7 @@ export class Http1Server {
     await app.register(httpProxy, { upstream: NOWHERE, httpMethods })
     server.on('connect', (_incoming, socket: Socket) => {
       this.#onRefused('BAD_REQUEST')
-      refuse(socket, 'BAD_REQUEST', 'there are no tunnels here')
+      refuseTunnel(socket)
     })
     // The upload is wanted when a plugin or an attempt reads it, and only then is a 100 sent.
     server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing))
@@ -206,6 +206,22 @@ function endOver(error: NodeJS.ErrnoException, socket: Known): void {
   // These bytes followed requests that are still being answered: their answers come first.
   if (earlier) under?.once('close', () => setImmediate(endOver, error, socket))
   else refuse(socket, code, message)
+}
+
+/** After the answers to what was asked before it. */
+function refuseTunnel(socket: Socket): void {
+  const earlier = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage
+  if (!earlier) {
+    if (!socket.destroyed) refuse(socket, 'BAD_REQUEST', 'there are no tunnels here')
+    return
+  }
+  const drained = () => earlier.emit('drain')
+  socket.on('drain', drained)
+  earlier.once('close', () => {
+    socket.off('drain', drained)
+    setImmediate(refuseTunnel, socket)
+  })
+  socket.read(0)
 }
 
 /** What becomes of them. */

@@ -1,5 +1,6 @@
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerOptions } from 'node:http2'
 import type { Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { ListenerConfig } from '../config/types.js'
 import type { Http2Downstream } from '../exchange/http2.js'
 import type { Peer } from '../exchange/peer.js'
@@ -76,9 +77,13 @@ export class Http2Sessions implements SessionOwner {
     for (const session of this.#sessions) session.drain()
   }
 
-  /** Cuts what is left. */
-  close(): void {
+  /** Cuts what is left, once what can still be told has been. */
+  async close(): Promise<void> {
+    for (const session of this.#sessions) session.cut()
+    // Frames are written at the end of a turn.
+    await turn()
     for (const session of this.#sessions) session.destroy()
+    await turn()
   }
 
   ended(session: Http2Session): void {

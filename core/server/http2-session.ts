@@ -53,6 +53,8 @@ export class Http2Session extends Deadline implements Http2Connection {
   #greeted = false
   /** There is nothing more to wait for but that what was written leaves. */
   #over = false
+  /** A last GOAWAY has gone out: it ends with what is under way. */
+  #leaving = false
   /** ms that it has been idle for, as far as was looked. */
   #idle = 0
   /** ms until the next look. */
@@ -89,6 +91,7 @@ export class Http2Session extends Deadline implements Http2Connection {
 
   ended(downstream: Http2Downstream): void {
     this.#streams.delete(downstream)
+    this.#leave()
     this.#received += downstream.received
     // Asked for and taken back: the work of a request for the price of two frames (CVE-2023-44487), or of one that is
     // made so that we reset it (CVE-2025-8671).
@@ -96,16 +99,26 @@ export class Http2Session extends Deadline implements Http2Connection {
     else this.#resets.earn()
   }
 
+  /** A PING between two pieces of an answer measures the way, as gRPC's clients do: it is paid for. */
+  wrote(): void {
+    this.#pings.earn()
+  }
+
   drain(): void {
     const session = this.#session
     if (session.closed || session.destroyed) return
     session.goaway(NGHTTP2_NO_ERROR, LAST_STREAM)
     let ended = false
+    // Not Node's `close`: what comes on a session that it has closed, it resets while nghttp2 reads on, and on Node 20
+    // that has ended processes.
     const end = () => {
       if (ended) return
       ended = true
       clearTimeout(late)
-      if (!session.destroyed) session.close()
+      if (session.destroyed) return
+      session.goaway(NGHTTP2_NO_ERROR)
+      this.#leaving = true
+      this.#leave()
     }
     const late = setTimeout(end, GOAWAY_GRACE)
     try {
@@ -113,6 +126,11 @@ export class Http2Session extends Deadline implements Http2Connection {
     } catch {
       end()
     }
+  }
+
+  /** Tells those whose exchanges are about to be cut what can still be told. */
+  cut(): void {
+    for (const downstream of this.#streams) downstream.cut()
   }
 
   /** Cuts what is under way. */
@@ -142,9 +160,7 @@ export class Http2Session extends Deadline implements Http2Connection {
     }
     this.#breakStalled()
     if (this.#isIdle()) {
-      session.close()
-      this.#over = true
-      this.#wait(LAST_WORDS)
+      this.#end(NGHTTP2_NO_ERROR)
       return
     }
     this.#opened = 0
@@ -175,8 +191,12 @@ export class Http2Session extends Deadline implements Http2Connection {
     this.#owner.deadlines.watch(this, ms)
   }
 
+  #leave(): void {
+    if (this.#leaving && this.#streams.size === 0 && !this.#over) this.#end(NGHTTP2_NO_ERROR)
+  }
+
   #spend(allowance: Allowance): void {
-    if (this.#session.destroyed || allowance.spend(performance.now())) return
+    if (this.#over || this.#session.destroyed || allowance.spend(performance.now())) return
     this.#end(NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
@@ -186,7 +206,12 @@ export class Http2Session extends Deadline implements Http2Connection {
     this.#wait(LAST_WORDS)
   }
 
+  /** Later: who asks for it may do so in what nghttp2 calls while it reads. */
   #cut(code: number): void {
+    setImmediate(() => this.#destroy(code))
+  }
+
+  #destroy(code: number): void {
     // Where the error is undefined, Node's default for it makes the code NO_ERROR.
     this.#session.destroy(null as unknown as undefined, code)
   }

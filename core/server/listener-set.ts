@@ -34,10 +34,15 @@ export class ListenerSet {
   async take(configs: Listeners): Promise<void> {
     const opened: Listener[] = []
     const freed: Listener[] = []
+    const adopted: [Listener, ListenerConfig][] = []
     try {
       for (const config of configs.values()) {
         const running = this.#open.get(config.name)
-        if ((await running?.adopt(config)) === true) continue
+        const before = running?.config
+        if (running !== undefined && before !== undefined && (await running.adopt(config))) {
+          adopted.push([running, before])
+          continue
+        }
         if (running !== undefined && sameAddress(running.config, config)) {
           // The address must be free before it can be bound anew; open connections end in their own time.
           this.#background(this.#drain(running))
@@ -47,6 +52,7 @@ export class ListenerSet {
       }
     } catch (error) {
       await Promise.all(opened.map((listener) => listener.close()))
+      for (const [listener, before] of adopted) await listener.adopt(before)
       for (const { config } of freed) this.#put(await Listener.open(config, this.#parts))
       throw error
     }

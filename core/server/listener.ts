@@ -41,6 +41,7 @@ export class Listener implements Entry {
   readonly scheme: 'http' | 'https'
   bodyTimeout: number
   draining = false
+  cutting = false
   exchanges = 0
   trusted: BlockList | undefined
   forwarded: boolean
@@ -180,8 +181,9 @@ export class Listener implements Entry {
   /** Cuts what is left. */
   async close(): Promise<void> {
     const closed = this.drain()
+    this.cutting = true
     for (const connection of this.#upgraded) connection.destroy()
-    this.#http2.close()
+    await this.#http2.close()
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }
@@ -228,7 +230,9 @@ export class Listener implements Entry {
     const key = portOf(socket)
     if (key !== undefined) {
       this.#handshakes.set(key, { socket, named })
-      socket.once('close', () => this.#handshakes.delete(key))
+      socket.once('close', () => {
+        if (this.#handshakes.get(key)?.socket === socket) this.#handshakes.delete(key)
+      })
     }
     this.#tls?.accept(socket)
   }

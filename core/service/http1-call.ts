@@ -124,6 +124,7 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onUpgrade(_status: number, headers: Buffer[], socket: Duplex): void {
+    this.#leave()
     if (this.#over) {
       socket.destroy()
       return
@@ -147,9 +148,7 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onComplete(trailers: Buffer[] | string[] | null): void {
-    const slot = this.#slot
-    this.#slot = undefined
-    slot?.completed()
+    this.#leave()?.completed()
     if (this.#over) return
     const fields = trailers === null || trailers.length === 0 ? none : decode(trailers)
     if (this.#held) this.#trailers = fields
@@ -157,8 +156,7 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onError(error: UndiciError): void {
-    const slot = this.#slot
-    this.#slot = undefined
+    const slot = this.#leave()
     if (this.#over) return
     // A 304 may say how long the body is that it leaves out (RFC 9110 section 8.6); undici misses it.
     if (this.#bodiless && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
@@ -169,6 +167,13 @@ export class Http1Call extends Deadline implements Call {
     this.#end()
     this.stale = this.sent && !this.#responded && isReset(error.code) && slot?.wasIdle === true
     this.#listener.failed(translate(error, this.sent))
+  }
+
+  #leave(): Slot | undefined {
+    const slot = this.#slot
+    this.#slot = undefined
+    slot?.left(this)
+    return slot
   }
 
   #hold(): void {
@@ -220,12 +225,18 @@ function isReset(code: string | undefined): boolean {
 export function translate(error: UndiciError, sent: boolean): ProxyError {
   const { code } = error
   if (ProxyError.is(error)) return error
+  const disguised = error.cause as UndiciError | undefined
+  if (disguised?.code === 'ERR_TLS_CERT_ALTNAME_INVALID') return translate(disguised, sent)
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return new ProxyError('CONNECT_TIMEOUT', 'the service did not accept a connection in time', {
       cause: error
     })
   }
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') {
+  if (
+    code === 'UND_ERR_INVALID_ARG' ||
+    code === 'UND_ERR_NOT_SUPPORTED' ||
+    code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'
+  ) {
     return new ProxyError('BAD_REQUEST', 'the request cannot be sent on as it is', { cause: error })
   }
   if (!sent) return new ProxyError('CONNECT_FAILED', 'the service could not be reached', { cause: error })

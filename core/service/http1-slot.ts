@@ -21,6 +21,7 @@ export class Slot {
   readonly #client: Client
   readonly #owner: SlotOwner
   #socket: Holdable | undefined = undefined
+  #call: Http1Call | undefined = undefined
   #readBefore = 0
   #busy = false
   /** Not a byte of an answer has come since the request went out. */
@@ -32,9 +33,13 @@ export class Slot {
       ...options,
       connect: (target: buildConnector.Options, callback: buildConnector.Callback) =>
         connect(target, (...result) => {
-          const [, socket] = result
-          if (socket !== null && socket !== undefined) this.#connected(socket)
-          callback(...result)
+          const [error, socket] = result
+          if (error !== null) {
+            callback(disguised(error), null)
+            return
+          }
+          this.#connected(socket)
+          callback(null, socket)
         })
     } as Client.Options)
     this.#client.on('drain', () => this.#free())
@@ -46,9 +51,16 @@ export class Slot {
 
   dispatch(options: Dispatcher.DispatchOptions, call: Http1Call): void {
     this.#busy = true
+    this.#call = call
     call.slot = this
-    // True: it takes another already, and will not say so.
-    if (this.#client.dispatch(options, call as unknown as Dispatcher.DispatchHandler)) this.#free()
+    const takesMore = this.#client.dispatch(options, call as unknown as Dispatcher.DispatchHandler)
+    // True, or refused by undici before it was queued: it takes another already, and will not say so.
+    if (takesMore || this.#call === undefined) this.#free()
+  }
+
+  /** The call has nothing more to do with it. */
+  left(call: Http1Call): void {
+    if (this.#call === call) this.#call = undefined
   }
 
   /** The request goes out now. */
@@ -85,7 +97,8 @@ export class Slot {
   }
 
   #free(): void {
-    if (!this.#busy) return
+    // What undici says of the request before may come when the next is on its way.
+    if (!this.#busy || this.#call !== undefined) return
     this.#busy = false
     this.#owner.freed(this)
   }
@@ -96,18 +109,24 @@ export class Slot {
     socket.read = (size?: number) => {
       if (socket[kHeld] === true) return null
       const chunk: Buffer | null = read.call(socket, size)
-      if (!this.#awaited || chunk === null) return chunk
+      if (!this.#awaited || chunk === null || this.#socket !== socket) return chunk
       const from = continueIn(chunk)
       if (from === chunk.length) return read.call(socket, size)
       this.#awaited = false
       return from === 0 ? chunk : chunk.subarray(from)
     }
     socket.on('error', (error: UndiciError) => {
-      this.wasIdle = socket.bytesRead > 0 && socket.bytesRead === this.#readBefore
+      if (this.#socket === socket)
+        this.wasIdle = socket.bytesRead > 0 && socket.bytesRead === this.#readBefore
       // undici takes a reset for the end of a body that ends with its connection: half of it would pass for all.
       if (error.code === 'ECONNRESET') error.code = 'EPIPE'
     })
   }
+}
+
+/** undici takes this one error for a request's own, and never says that the connection is free for another. */
+function disguised(error: Error & { code?: string }): Error {
+  return error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? new Error(error.message, { cause: error }) : error
 }
 
 /**

@@ -226,7 +226,8 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   // What its body says
 
   uploadBroke(error: Error | null): void {
-    if (this.#over) return
+    // An answer that is all there does not need the rest of what it answers.
+    if (this.#over || this.#complete) return
     this.fail(
       ProxyError.is(error)
         ? error
@@ -328,8 +329,13 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
     const stream = this.#stream
     if (stream === undefined) return
     this.#upload?.drop()
-    if (!stream.destroyed && !stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+    // Later: within what the session reads, Node 22 aborts the process over a stream that was to have trailers.
+    setImmediate(leave, stream)
   }
+}
+
+function leave(stream: ClientHttp2Stream): void {
+  if (!stream.destroyed && !stream.closed) stream.close(constants.NGHTTP2_CANCEL)
 }
 
 function failNow(call: Http2Call, error: ProxyError): void {

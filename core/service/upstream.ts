@@ -1,6 +1,7 @@
 // HTTP/1.1 towards an endpoint, on undici. The files http1-*.ts and this one alone know it.
 
 import { isIP } from 'node:net'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { buildConnector, type Client, type Dispatcher } from 'undici'
 import { ProxyError } from '../errors.js'
 import type { UpstreamTls } from '../tls/upstream.js'
@@ -136,5 +137,15 @@ function connector(
 }
 
 function tlsOptions(tls: UpstreamTls): object {
-  return { rejectUnauthorized: !tls.insecure, secureContext: tls.context }
+  const { insecure, context, serverName } = tls
+  return {
+    rejectUnauthorized: !insecure,
+    secureContext: context,
+    // An address is not sent as a server's name, and so would not be looked for in its certificate.
+    ...(serverName !== undefined && isIP(serverName) !== 0
+      ? {
+          checkServerIdentity: (_host: string, cert: PeerCertificate) => checkServerIdentity(serverName, cert)
+        }
+      : {})
+  }
 }

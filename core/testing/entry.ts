@@ -31,6 +31,7 @@ export function testEntry(): Entry {
     forwarded: false,
     via: undefined,
     serverTiming: false,
+    cutting: false,
     exchanges: 0,
     upgraded: () => {},
     upgradeEnded: () => {}

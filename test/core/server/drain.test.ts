@@ -106,7 +106,7 @@ t.test('close cuts what is under way, at both ends, once and again', async (t) =
   await Promise.all([proxy.close(), proxy.close(), proxy.drain()])
   await client.closed()
   t.ok(await until(() => used.every(({ destroyed }) => destroyed)))
-  t.same(ends, ['cancelled', 'CLIENT_CLOSED'])
+  t.same(ends, ['cancelled', undefined], 'it is not the client that left')
 })
 
 t.test('a proxy that was never started can be drained and closed', async (t) => {

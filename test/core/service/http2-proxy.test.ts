@@ -70,6 +70,6 @@ for (const protocol of ['h2c', 'auto']) {
     const [answer] = (await new Promise<Buffer>((resolve) => socket.once('data', resolve)))
       .toString()
       .split('\r\n')
-    t.match(answer, protocol === 'h2c' ? / 400 / : / (4|5)\d\d /)
+    t.match(answer, protocol === 'h2c' ? / 502 / : / (4|5)\d\d /)
   })
 }
