@@ -54,8 +54,8 @@ export interface Downstream {
   write(chunk: Buffer): boolean
   /** @param last undefined: nothing more of the body */
   end(last: Buffer | undefined, trailers: string[]): void
-  /** Bytes that were written and have not left the process. */
-  readonly unsent: number
+  /** Of what was written and has not left, something must leave within `ms`, and again: the client has ended otherwise. */
+  timeUnread(ms: number): void
   /** Breaks it off, so that the client can tell. */
   destroy(): void
   /** Ends the connection of a client whose upload nobody reads. */

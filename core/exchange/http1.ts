@@ -66,10 +66,6 @@ export class Http1Downstream implements Downstream {
     return this.source.socket.destroyed || this.source.errored !== null
   }
 
-  get unsent(): number {
-    return this.#outgoing.writableLength
-  }
-
   /**
    * Reads the fields in one pass: hop-by-hop ones, those the client named in `Connection` and the identity headers that
    * only a proxy may set are left out, before any plugin sees them.
@@ -250,6 +246,12 @@ export class Http1Downstream implements Downstream {
     outgoing.write(last.toString('latin1'), 'latin1')
     socket.uncork()
     outgoing.end()
+  }
+
+  /** Node's own time, which looks at what the system has taken; that of an idle connection takes its place at the end. */
+  timeUnread(ms: number): void {
+    const { socket, writableLength } = this.#outgoing
+    if (writableLength > 0) socket?.setTimeout(ms)
   }
 
   destroy(): void {

@@ -105,10 +105,6 @@ export class Http2Downstream implements Downstream {
     return stream.destroyed || stream.aborted || stream.closed
   }
 
-  get unsent(): number {
-    return this.#stream.writableLength
-  }
-
   /** The proxy is about to end. */
   cut(): void {
     this.#owner?.cut()
@@ -245,6 +241,9 @@ export class Http2Downstream implements Downstream {
     // Not `close`: it would end what was written as if it were whole before it resets the stream.
     this.#stream.destroy(brokenOff)
   }
+
+  /** Its connection looks after all of them. */
+  timeUnread(): void {}
 
   /** Its connection is others' too. */
   hangUp(): void {}

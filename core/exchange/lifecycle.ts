@@ -190,7 +190,7 @@ export class Lifecycle extends AttemptLoop {
     try {
       if (content !== undefined) {
         writer.content(content)
-        this.#timeUnread()
+        this.downstream.timeUnread(this.entry.bodyTimeout)
       } else if (flow !== undefined) writer.flow(flow)
       else {
         writer.head(attempt?.final === true, attempt?.contentLength === undefined || this.grpc)
@@ -239,7 +239,7 @@ export class Lifecycle extends AttemptLoop {
 
   override relayed(trailers: string[]): void {
     ;(this.#writer as ResponseWriter).end(trailers)
-    this.#timeUnread()
+    this.downstream.timeUnread(this.entry.bodyTimeout)
   }
 
   /** A client that does not read holds up whoever answers, but not for ever. */
@@ -257,14 +257,6 @@ export class Lifecycle extends AttemptLoop {
     if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.unwatch(this)
     if (this.#writer?.drained() === true) return
     this.current?.resume()
-  }
-
-  /** The rest of an answer is the system's to send, as fast as its client reads: a second for 4 KiB is slow enough. */
-  #timeUnread(): void {
-    const { downstream, entry } = this
-    if (downstream.multiplexed || downstream.unsent === 0 || this.callDeadline !== Number.POSITIVE_INFINITY)
-      return
-    this.deadlines.watch(this, entry.bodyTimeout + downstream.unsent / 4)
   }
 
   override broke(error: ProxyError): void {
