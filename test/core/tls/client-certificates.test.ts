@@ -28,7 +28,7 @@ function mutual(t: Test, clientAuth: 'request' | 'require', options: AcceptingOp
 }
 
 const refusals: [what: string, shown: Certificate | undefined, reason: RegExp][] = [
-  ['none', undefined, /peer did not return a certificate/],
+  ['none', undefined, /ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE/],
   ['of another CA', stranger, /UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT/],
   ['signed by itself', alone, /DEPTH_ZERO_SELF_SIGNED_CERT/],
   ['expired', expired, /CERT_HAS_EXPIRED/],
