@@ -5,8 +5,10 @@ export { type ConfigInput, defineConfig } from './config/define.js'
 export { ConfigError, formatProblem, type Problem } from './config/problem.js'
 export { duration, size } from './config/units.js'
 export { type ErrorCode, ProxyError, type ProxyErrorOptions } from './errors.js'
+export { GRPC_STATUS, type GrpcStatusName, grpcStatusName } from './exchange/grpc.js'
 export type { Clock, ClockTimer } from './hooks/clock.js'
 export { Reply, type ReplyBody, type ReplyOptions, Retry, type RetryOptions } from './hooks/decisions.js'
+export { isSettable } from './hooks/field.js'
 export { type Key, key } from './hooks/key.js'
 export {
   type AnyFunction,

@@ -90,12 +90,6 @@ export function grpcStatusName(code: number): GrpcStatusName | undefined {
   return NAMES[code]
 }
 
-/** From what a person writes, `unavailable`, `resource-exhausted` or `RESOURCE_EXHAUSTED`, to its number. */
-export function grpcStatusNamed(name: string): number | undefined {
-  const code = NAMES.indexOf(name.toUpperCase().replaceAll('-', '_') as GrpcStatusName)
-  return code === -1 ? undefined : code
-}
-
 /**
  * What the proxy's own errors are to a gRPC client. As in Envoy and linkerd2-proxy, what is down or too busy is
  * UNAVAILABLE, which clients repeat, and a time that ran out is DEADLINE_EXCEEDED. A rate limit is RESOURCE_EXHAUSTED, as
@@ -188,25 +182,6 @@ export function grpcMessage(text: string): string {
 
 function percent(byte: number): string {
   return `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`
-}
-
-/** Reads a `grpc-message`. What is no escape is kept as it is, and no value is an error, as the protocol asks. */
-export function decodeGrpcMessage(value: string): string {
-  if (!value.includes('%')) return value
-  const bytes = Buffer.from(value)
-  let length = 0
-  for (let i = 0; i < bytes.length; i++) {
-    let byte = bytes[i] as number
-    if (byte === 0x25) {
-      const escaped = bytes.toString('latin1', i + 1, i + 3)
-      if (/^[\da-fA-F]{2}$/.test(escaped)) {
-        byte = Number.parseInt(escaped, 16)
-        i += 2
-      }
-    }
-    bytes[length++] = byte
-  }
-  return bytes.toString('utf8', 0, length)
 }
 
 // Answers of the proxy's own

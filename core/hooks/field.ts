@@ -27,9 +27,14 @@ const FRAMING: ReadonlySet<string> = new Set([
 /** @throws TypeError as `checkField`, and on a field that is not for a plugin to set */
 export function checkSettable(name: string, value: string): void {
   checkField(name, value)
-  if (FRAMING.has(name.toLowerCase())) {
+  if (!isSettable(name)) {
     throw new TypeError(`${name} is not for a plugin to set: it follows from the message`)
   }
+}
+
+/** Whether a plugin may set fields of this name: all but those that follow from the message, such as `content-length`. */
+export function isSettable(name: string): boolean {
+  return !FRAMING.has(name.toLowerCase())
 }
 
 /** Whether a status line may carry it. */

@@ -1,4 +1,4 @@
-import { duration, z } from '../../core/index.js'
+import { duration, isSettable, z } from '../../core/index.js'
 import { headerName } from './header-name.js'
 
 /** RFC 7518, 8037 and 9864: signatures that are verified with a public key. */
@@ -15,19 +15,6 @@ const ALGORITHMS = [
   'EdDSA',
   'Ed25519'
 ] as const
-
-/** They say how the message is framed or where it goes. */
-const NOT_FROM_CLAIMS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade'
-])
 
 const algorithm = z.enum(ALGORITHMS, {
   error: ({ input }) => {
@@ -97,11 +84,13 @@ export const jwt = z
           const plain = name.replace(/[^a-z0-9]/g, '-')
           const first = read.get(plain)
           read.set(plain, name)
-          const message = NOT_FROM_CLAIMS.has(name)
-            ? `${name} follows from the message`
-            : first === undefined
-              ? undefined
-              : `an upstream may take it for ${first}`
+          // Where the message goes is the client's to say, not its token's.
+          const message =
+            name === 'host' || !isSettable(name)
+              ? `${name} follows from the message`
+              : first === undefined
+                ? undefined
+                : `an upstream may take it for ${first}`
           if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message })
         }
       })

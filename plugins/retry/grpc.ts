@@ -1,16 +1,18 @@
+import { GRPC_STATUS } from '../../core/index.js'
+
 /**
  * The gRPC statuses that `on` may name, and their numbers. The others say that the call is wrong, or would be again:
  * INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, UNIMPLEMENTED, DATA_LOSS and the like are not worth a second try.
  */
 export const GRPC_CONDITIONS = {
-  cancelled: 1,
-  unknown: 2,
-  'deadline-exceeded': 4,
-  'resource-exhausted': 8,
-  aborted: 10,
-  internal: 13,
-  unavailable: 14
-} as const
+  cancelled: GRPC_STATUS.CANCELLED,
+  unknown: GRPC_STATUS.UNKNOWN,
+  'deadline-exceeded': GRPC_STATUS.DEADLINE_EXCEEDED,
+  'resource-exhausted': GRPC_STATUS.RESOURCE_EXHAUSTED,
+  aborted: GRPC_STATUS.ABORTED,
+  internal: GRPC_STATUS.INTERNAL,
+  unavailable: GRPC_STATUS.UNAVAILABLE
+}
 
 export type GrpcCondition = keyof typeof GRPC_CONDITIONS
 
