@@ -1,11 +1,11 @@
 import { type Duplex, Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
-import { Deadline, type Deadlines } from '../hooks/deadlines.js'
-import type { Retry } from '../hooks/decisions.js'
+import type { Deadlines } from '../hooks/deadlines.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
-import type { Attempt, AttemptEnd } from '../hooks/types.js'
-import type { Call, UpstreamListener } from '../service/connection.js'
+import type { AttemptEnd } from '../hooks/types.js'
+import type { UpstreamListener } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
+import { AttemptRecord } from './attempt-record.js'
 import { Fields } from './fields.js'
 import { grpcStatusIn } from './grpc.js'
 import { isChunkedAtMost, strip } from './response-head.js'
@@ -37,31 +37,9 @@ export interface AttemptOwner {
 /** Where the body's bytes go. `held`: nowhere yet, the connection is paused. `tunnelled`: it is no body any more. */
 type Flow = 'held' | 'relayed' | 'collected' | 'streamed' | 'discarded' | 'tunnelled' | 'over'
 
-export class AttemptState extends Deadline implements Attempt, UpstreamListener {
-  readonly number: number
-  readonly service: string
-  readonly endpoint: EndpointState
-  readonly hooks: AttemptHooks
-  readonly reason: string | undefined
-  readonly startedAt: number
-  timeout = Number.POSITIVE_INFINITY
-  latency = 0
-  status: number | undefined = undefined
-  statusText = ''
-  responseHeaders: Fields | undefined = undefined
-  /** The response's, where it says. */
-  contentLength: number | undefined = undefined
-  error: ProxyError | undefined = undefined
-  grpcStatus: number | undefined = undefined
-  /** The response is its head and nothing else, as HTTP/2 can say. */
-  final = false
-  end: AttemptEnd | undefined = undefined
-  /** The first Retry that a plugin returned. */
-  retry: Retry | undefined = undefined
-  call: Call | undefined = undefined
+/** One attempt, from the upstream's first word to the last byte of its body. */
+export class AttemptState extends AttemptRecord implements UpstreamListener {
   readonly #owner: AttemptOwner
-  readonly #requestHeaders: Fields
-  #headers: Fields | undefined
   #flow: Flow = 'held'
   #paused = false
   #chunks: Buffer[] | undefined
@@ -85,31 +63,8 @@ export class AttemptState extends Deadline implements Attempt, UpstreamListener 
     requestHeaders: Fields,
     reason: string | undefined
   ) {
-    super()
+    super(owner.now(), number, service, endpoint, hooks, requestHeaders, reason)
     this.#owner = owner
-    this.number = number
-    this.service = service
-    this.endpoint = endpoint
-    this.hooks = hooks
-    this.#requestHeaders = requestHeaders
-    this.reason = reason
-    this.startedAt = owner.now()
-    endpoint.inFlight++
-    endpoint.attempts++
-  }
-
-  get headers(): Fields {
-    this.#headers ??= new Fields(this.#requestHeaders.flat.slice())
-    return this.#headers
-  }
-
-  /** What goes out: the request's own list while no plugin has asked for this attempt's. */
-  get sentHeaders(): Fields {
-    return this.#headers ?? this.#requestHeaders
-  }
-
-  get sent(): boolean {
-    return this.call?.sent ?? false
   }
 
   // What the upstream says

@@ -3,13 +3,13 @@
 // the same call. Whatever a plugin answers after the exchange has moved on (the client left, the deadline passed) is
 // dropped: `enter` numbers the steps, and a step that is not the present one is over.
 
-import { type ErrorCode, ProxyError } from '../errors.js'
+import { ProxyError } from '../errors.js'
 import { Reply } from '../hooks/decisions.js'
-import type { Result } from '../hooks/types.js'
 import type { AttemptState } from './attempt.js'
 import { AttemptLoop } from './attempt-loop.js'
-import { GRPC_STATUS, grpcMessage, grpcStatusIn, grpcStatusOf } from './grpc.js'
+import { grpcMessage, grpcStatusOf } from './grpc.js'
 import { isGrpcReply, ResponseState } from './response.js'
+import { type Ending, resultOf } from './result.js'
 import { UpgradedExchange } from './upgraded-exchange.js'
 import { DRAIN_BYTES, DRAIN_MS, ResponseWriter } from './writer.js'
 
@@ -21,7 +21,6 @@ export class Lifecycle extends AttemptLoop {
   #responseAsked = false
   #finished = false
   #upgraded: UpgradedExchange | undefined
-  #grpcStatus: number | undefined
   #writtenBefore = 0
 
   /** @param refusal why it goes no further than being refused: the route's plugins see it end all the same */
@@ -210,14 +209,8 @@ export class Lifecycle extends AttemptLoop {
   #breakOff(error: ProxyError): void {
     // gRPC's status comes last, so it can still be told the truth.
     if (this.grpc && this.downstream.multiplexed && this.#response?.trailing === true) {
-      const { message } = error
-      this.#grpcStatus = grpcStatusOf(error.status, error.code)
-      this.downstream.end(undefined, [
-        'grpc-status',
-        String(this.#grpcStatus),
-        'grpc-message',
-        grpcMessage(message)
-      ])
+      const status = String(grpcStatusOf(error.status, error.code))
+      this.downstream.end(undefined, ['grpc-status', status, 'grpc-message', grpcMessage(error.message)])
       return
     }
     this.downstream.destroy()
@@ -332,46 +325,18 @@ export class Lifecycle extends AttemptLoop {
     }
     if (this.upload !== clientBody) this.upload?.abandon()
     this.#response?.body.flow?.destroy()
-    if (this.pipeline.hooks.finish !== undefined)
-      this.pipeline.hooks.finish.call(this.#result(complete), this)
+    const { finish } = this.pipeline.hooks
+    if (finish !== undefined) {
+      const ending: Ending = {
+        response: this.#response,
+        error: this.#error,
+        upgraded: this.#upgraded,
+        written: this.#writer?.written ?? 0,
+        complete
+      }
+      finish.call(resultOf(this, ending), this)
+    }
     this.entry.exchanges--
     this.pipeline.leave()
   }
-
-  #result(complete: boolean): Result {
-    const upgraded = this.#upgraded
-    const error = this.#error ?? upgraded?.error
-    const cut = this.entry.cutting && !complete && error === undefined
-    const left = upgraded === undefined ? !complete && error === undefined && !cut : upgraded.how === 'client'
-    const response = this.#response
-    let code: ErrorCode | undefined = error?.code
-    if (left) code = 'CLIENT_CLOSED'
-    return {
-      status: statusOf(response, left && upgraded === undefined, cut),
-      code,
-      error,
-      grpcStatus: this.#grpcEnd(left, cut),
-      duration: this.now() - this.startedAt,
-      bytesIn: upgraded?.bytesIn ?? this.clientBody?.received ?? 0,
-      bytesOut: upgraded?.bytesOut ?? this.#writer?.written ?? 0,
-      endpoint: this.attempts.at(-1)?.endpoint,
-      local: response?.local ?? true
-    }
-  }
-
-  #grpcEnd(left: boolean, cut: boolean): number | undefined {
-    if (!this.grpc) return undefined
-    if (cut) return GRPC_STATUS.UNAVAILABLE
-    if (left) return GRPC_STATUS.CANCELLED
-    if (this.#grpcStatus !== undefined) return this.#grpcStatus
-    const response = this.#response
-    if (response?.local === true)
-      return grpcStatusIn(response.headers.flat) ?? grpcStatusIn(response.trailers)
-    return this.attempts.at(-1)?.grpcStatus ?? (response && grpcStatusOf(response.status))
-  }
-}
-
-function statusOf(response: ResponseState | undefined, left: boolean, cut: boolean): number {
-  if (left) return 499
-  return response?.status ?? (cut ? 503 : 499)
 }

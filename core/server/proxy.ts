@@ -15,6 +15,7 @@ import { CredentialStore } from '../tls/credential-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { bind, bindFailure } from './bind.js'
+import { drain } from './drain.js'
 import { type ExplainOptions, explain } from './explain.js'
 import { ListenerSet } from './listener-set.js'
 import { load, type SourceOptions } from './load.js'
@@ -58,11 +59,6 @@ export async function createProxyWith(
 
 /** ms that worker calls may still take once all exchanges have ended. */
 const WORKER_GRACE = 1_000
-
-/** ms before the end of a drain at which upgraded connections are told to end whatever else is under way. */
-const FAREWELL = 2_500
-/** ms between looks at whether they are all that is left. */
-const LOOK_AROUND = 100
 
 type Admin = ReturnType<typeof createAdmin>
 
@@ -236,22 +232,8 @@ class ProxyServer implements Proxy {
     if (this.state === 'closed') return
     this.state = 'draining'
     const { drainTimeout } = this.#generation.config
-    const timeout = new AbortController()
-    const ended = this.#listeners.drain()
-    const late = this.#clock.sleep(drainTimeout, timeout.signal).then(
-      () => this.#log.warn({ inFlight: this.inFlight }, 'drain timed out: what is left is cut'),
-      () => {}
-    )
-    // Upgraded connections end by being told to, and last: when nothing else is left, or just before time is up.
-    const beginning = this.#clock.now()
-    const farewell = this.#clock.setInterval(() => {
-      if (!this.#listeners.quiet && this.#clock.now() - beginning < drainTimeout - FAREWELL) return
-      this.#listeners.goAway()
-    }, LOOK_AROUND)
-    if (this.#listeners.quiet) this.#listeners.goAway()
-    await Promise.race([ended, late])
-    farewell.cancel()
-    timeout.abort()
+    if (!(await drain(this.#listeners, this.#clock, drainTimeout)))
+      this.#log.warn({ inFlight: this.inFlight }, 'drain timed out: what is left is cut')
     await this.close()
   }
 

@@ -1,5 +1,6 @@
 // What clients say over HTTP/2: streams that are woven into each other, and frames that are not what they should be.
-import { block, type Field, FLAG, frame, number, PREFACE, settings, TYPE } from '../support/http2-frames.js'
+import { block, type Field } from '../support/hpack.js'
+import { FLAG, frame, number, PREFACE, settings, TYPE } from '../support/http2-frames.js'
 import { makeContent } from './bodies.js'
 import type { Random } from './random.js'
 import { KEY, makeTarget } from './requests.js'

@@ -1,5 +1,4 @@
 // One client's connection over HTTP/1.1, and what must hold of it.
-import { createConnection } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, RawClient, readAnswers } from '../support/raw-client.js'
 import { decodePath, hostOf, type Reading, readClient } from './reading.js'
@@ -18,14 +17,7 @@ export interface Played {
 
 /** Plays a plan through the proxy and looks at what came of it. */
 export async function playHttp1(world: World, plan: ClientPlan): Promise<Played> {
-  const { port: to, hostname } = new URL(world.proxy.url())
-  const socket = createConnection({ host: hostname, port: Number(to), noDelay: true })
-  await new Promise((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-  })
-  const port = socket.localPort as number
-  world.exchanges.set(port, [])
+  const { socket, port } = await world.connect()
   const client = new RawClient(socket)
   const { readings, clean } = readClient(plan.pieces.join(''))
   const findings: string[] = []

@@ -1,7 +1,7 @@
 // One client's connection over HTTP/2, and what must hold of it.
-import { createConnection, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FLAG, frame, TYPE, windowUpdate } from '../support/http2-frames.js'
+import { FLAG, type Frame, FrameReader, frame, TYPE, windowUpdate } from '../support/http2-frames.js'
 import type { FramePlan, PlannedStream } from './frames.js'
 import { BOUND, type Played, tokensIn } from './http1.js'
 import { decodePath, hostOf } from './reading.js'
@@ -15,12 +15,14 @@ class Receiver {
   ended = false
   readonly #socket: Socket
   readonly #gives: boolean
-  #rest: Buffer = Buffer.alloc(0)
 
   constructor(socket: Socket, gives: boolean) {
     this.#socket = socket
     this.#gives = gives
-    socket.on('data', (chunk) => this.#read(chunk))
+    const reader = new FrameReader()
+    socket.on('data', (chunk) => {
+      for (const one of reader.read(chunk)) this.#take(one)
+    })
     socket.on('error', () => {})
     socket.on('close', () => {
       this.ended = true
@@ -30,23 +32,7 @@ class Receiver {
     })
   }
 
-  #read(chunk: Buffer): void {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    while (bytes.length >= 9) {
-      const length = bytes.readUIntBE(0, 3)
-      if (bytes.length < 9 + length) break
-      this.#take(
-        bytes[3] as number,
-        bytes[4] as number,
-        bytes.readUInt32BE(5) & 0x7fffffff,
-        bytes.subarray(9, 9 + length)
-      )
-      bytes = bytes.subarray(9 + length)
-    }
-    this.#rest = bytes
-  }
-
-  #take(type: number, flags: number, stream: number, payload: Buffer): void {
+  #take({ type, flags, stream, payload }: Frame): void {
     if (type === TYPE.DATA) {
       const padded = (flags & FLAG.PADDED) !== 0
       const content = padded ? payload.subarray(1, payload.length - (payload[0] as number)) : payload
@@ -68,14 +54,7 @@ class Receiver {
 }
 
 export async function playHttp2(world: World, plan: FramePlan): Promise<Played> {
-  const { port: to, hostname } = new URL(world.proxy.url())
-  const socket = createConnection({ host: hostname, port: Number(to), noDelay: true })
-  await new Promise((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-  })
-  const port = socket.localPort as number
-  world.exchanges.set(port, [])
+  const { socket, port } = await world.connect()
   const receiver = new Receiver(socket, plan.reads)
   const findings: string[] = []
   for (const [i, one] of plan.frames.entries()) {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { definePlugin, type Exchange, Reply } from '../../core/index.js'
 import { type StartedProxy, startProxy } from '../../plugins/testing.js'
+import { openSocket } from '../support/open-socket.js'
 import {
   fieldOf,
   type RecordingUpstream,
@@ -99,6 +100,14 @@ export class World {
       routes: [...routes('shop', shop), ...routes('a', {})]
     })
     return world
+  }
+
+  /** A client's connection, whose exchanges are noted down by its port. */
+  async connect(): Promise<{ socket: Socket; port: number }> {
+    const socket = await openSocket(this.proxy.url())
+    const port = socket.localPort as number
+    this.exchanges.set(port, [])
+    return { socket, port }
   }
 
   found(what: string): void {

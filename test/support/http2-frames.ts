@@ -1,5 +1,5 @@
-// An HTTP/2 client that writes what frames it is told to, right or wrong, and shows those that come back (RFC 9113).
-import { createConnection, type Socket } from 'node:net'
+// HTTP/2's frames (RFC 9113 sections 4 and 6): how they are written, right or wrong, and how they are read.
+import { block, type Field } from './hpack.js'
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
@@ -53,9 +53,9 @@ export function settings(...pairs: readonly (readonly [number, number])[]): Buff
   return frame(TYPE.SETTINGS, 0, 0, payload)
 }
 
-export function number(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(value)
+export function number(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length)
+  values.forEach((value, at) => void bytes.writeUInt32BE(value, 4 * at))
   return bytes
 }
 
@@ -65,34 +65,6 @@ export function reset(stream: number, code: number = CODE.CANCEL): Buffer {
 
 export function windowUpdate(stream: number, by: number): Buffer {
   return frame(TYPE.WINDOW_UPDATE, 0, stream, number(by))
-}
-
-export type Field = readonly [name: string, value: string]
-
-/** Fields as HPACK's literals, not indexed and not Huffman coded (RFC 7541 section 6.2.2). */
-export function block(fields: readonly Field[]): Buffer {
-  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
-}
-
-/** One literal field that goes into the table, where it is entry 62 until the next (section 6.2.1). */
-export function indexed(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.from([0x40]), literal(name), literal(value)])
-}
-
-function literal(text: string): Buffer {
-  const bytes = Buffer.from(text, 'latin1')
-  return Buffer.concat([integer(bytes.length, 7, 0), bytes])
-}
-
-/** HPACK's integers (section 5.1). */
-function integer(value: number, bits: number, first: number): Buffer {
-  const most = 2 ** bits - 1
-  if (value < most) return Buffer.from([first | value])
-  const bytes = [first | most]
-  let rest = value - most
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128)
-  bytes.push(rest)
-  return Buffer.from(bytes)
 }
 
 /** The fields that every request has, `more` behind them. */
@@ -111,210 +83,35 @@ export interface Frame {
   readonly payload: Buffer
 }
 
-export interface FrameClientOptions {
-  /** Send nothing by itself: neither preface nor SETTINGS, nor an answer to those that come. */
-  silent?: boolean
-  settings?: readonly (readonly [number, number])[]
-  /** Do not give back the window that DATA takes. */
-  greedy?: boolean
-  socket?: Socket
-}
-
-export class FrameClient {
-  readonly socket: Socket
-  /** All that came. The DATA of an answer is counted in `received`, and of its frames the last alone is kept. */
-  readonly frames: Frame[] = []
-  /** Bytes of DATA by stream. */
-  readonly received = new Map<number, number>()
-  ended = false
-  readonly #greedy: boolean
-  readonly #silent: boolean
+/** Cuts what comes into frames; of one that has not all come, the bytes are kept. */
+export class FrameReader {
+  #skip: number
   #rest: Buffer = NOTHING
-  readonly #waiting = new Set<() => void>()
 
-  constructor(socket: Socket, options: FrameClientOptions = {}) {
-    this.socket = socket
-    this.#greedy = options.greedy ?? false
-    this.#silent = options.silent ?? false
-    socket.on('data', (chunk) => this.#read(chunk))
-    socket.on('error', () => {})
-    socket.on('end', () => this.#end())
-    socket.on('close', () => this.#end())
-    if (!this.#silent) {
-      // Without a table the status of an answer can be read off its header block.
-      const table: readonly [number, number] = [SETTING.HEADER_TABLE_SIZE, 0]
-      socket.write(Buffer.concat([PREFACE, settings(table, ...(options.settings ?? []))]))
-    }
+  /** @param skip bytes ahead of the first frame: the preface's. Default 0. */
+  constructor(skip = 0) {
+    this.#skip = skip
   }
 
-  static async connect(url: string, options?: FrameClientOptions): Promise<FrameClient> {
-    const { hostname, port } = new URL(url)
-    const socket = createConnection({ host: hostname, port: Number(port), noDelay: true })
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
-    })
-    return new FrameClient(socket, options)
-  }
-
-  write(...frames: readonly Buffer[]): this {
-    if (!this.ended) this.socket.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames))
-    return this
-  }
-
-  /** Writes and waits until the peer takes it, or has gone. */
-  async flush(...frames: readonly Buffer[]): Promise<void> {
-    this.write(...frames)
-    if (this.ended || !this.socket.writableNeedDrain) return
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        this.socket.off('drain', done)
-        this.#waiting.delete(done)
-        resolve()
-      }
-      this.socket.on('drain', done)
-      this.#waiting.add(done)
-    })
-  }
-
-  of(type: number, stream?: number): Frame[] {
-    return this.frames.filter((one) => one.type === type && (stream === undefined || one.stream === stream))
-  }
-
-  /** What a stream's answer begins with. */
-  status(stream: number): number | undefined {
-    const found = this.of(TYPE.HEADERS, stream)[0]
-    return found && statusIn(found.payload)
-  }
-
-  /** The code that a stream was reset with. */
-  resetOf(stream: number): number | undefined {
-    return this.of(TYPE.RST_STREAM, stream)[0]?.payload.readUInt32BE(0)
-  }
-
-  /** Codes of the GOAWAYs, in order. */
-  get goAways(): number[] {
-    return this.of(TYPE.GOAWAY).map(({ payload }) => payload.readUInt32BE(4))
-  }
-
-  /** Whether a stream's answer has ended: by END_STREAM or a reset. */
-  over(stream: number): boolean {
-    return this.frames.some(
-      (one) =>
-        one.stream === stream &&
-        (one.type === TYPE.RST_STREAM ||
-          ((one.type === TYPE.DATA || one.type === TYPE.HEADERS) && (one.flags & FLAG.END_STREAM) !== 0))
-    )
-  }
-
-  /** Resolves once it holds. @throws after `ms`, or when the connection ends before */
-  async until(holds: () => boolean, what: string, ms = 5_000): Promise<void> {
-    await this.#until(() => holds() || this.ended, what, ms)
-    if (!holds()) throw new Error(`the connection ended before ${what}: ${this.#seen()}`)
-  }
-
-  /** Resolves when the peer has closed. @throws after `ms` */
-  closed(ms = 5_000): Promise<void> {
-    return this.#until(() => this.ended, 'the end of the connection', ms)
-  }
-
-  destroy(): void {
-    this.socket.destroy()
-  }
-
-  async #until(holds: () => boolean, what: string, ms: number): Promise<void> {
-    const late = AbortSignal.timeout(ms)
-    while (!holds()) {
-      if (late.aborted) throw new Error(`${what} did not come in ${ms} ms: ${this.#seen()}`)
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          this.#waiting.delete(wake)
-          late.removeEventListener('abort', wake)
-          resolve()
-        }
-        this.#waiting.add(wake)
-        late.addEventListener('abort', wake)
-      })
-    }
-  }
-
-  #seen(): string {
-    const last = this.frames.slice(-20).map(({ type, flags, stream, payload }) => {
-      return `${Object.keys(TYPE)[type] ?? type}/${flags}@${stream}:${payload.subarray(0, 8).toString('hex')}`
-    })
-    return `${this.frames.length} frames, ${last.join(' ')}`
-  }
-
-  #read(chunk: Buffer): void {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+  /** @returns the frames that are whole now; a payload is part of the chunk it came in */
+  read(chunk: Buffer): Frame[] {
+    const skipped = Math.min(this.#skip, chunk.length)
+    this.#skip -= skipped
+    const fresh = chunk.subarray(skipped)
+    let bytes = this.#rest.length === 0 ? fresh : Buffer.concat([this.#rest, fresh])
+    const frames: Frame[] = []
     while (bytes.length >= 9) {
-      const length = bytes.readUIntBE(0, 3)
-      if (bytes.length < 9 + length) break
-      this.#take(
-        bytes[3] as number,
-        bytes[4] as number,
-        bytes.readUInt32BE(5) & 0x7fffffff,
-        bytes.subarray(9, 9 + length)
-      )
-      bytes = bytes.subarray(9 + length)
+      const end = 9 + bytes.readUIntBE(0, 3)
+      if (bytes.length < end) break
+      frames.push({
+        type: bytes[3] as number,
+        flags: bytes[4] as number,
+        stream: bytes.readUInt32BE(5) & 0x7fffffff,
+        payload: bytes.subarray(9, end)
+      })
+      bytes = bytes.subarray(end)
     }
     this.#rest = bytes
-    this.#wake()
+    return frames
   }
-
-  #take(type: number, flags: number, stream: number, payload: Buffer): void {
-    if (type === TYPE.DATA) {
-      this.received.set(stream, (this.received.get(stream) ?? 0) + payload.length)
-      if (!this.#greedy && payload.length > 0) {
-        this.write(windowUpdate(0, payload.length))
-        if ((flags & FLAG.END_STREAM) === 0) this.write(windowUpdate(stream, payload.length))
-      }
-      if ((flags & FLAG.END_STREAM) === 0) return
-      this.frames.push({ type, flags, stream, payload: NOTHING })
-      return
-    }
-    if (!this.#silent && (flags & FLAG.ACK) === 0) {
-      if (type === TYPE.SETTINGS) this.write(frame(TYPE.SETTINGS, FLAG.ACK, 0))
-      if (type === TYPE.PING) this.write(frame(TYPE.PING, FLAG.ACK, 0, payload))
-    }
-    // A copy: the chunk it is part of is large.
-    this.frames.push({ type, flags, stream, payload: Buffer.from(payload) })
-  }
-
-  #end(): void {
-    this.ended = true
-    this.#wake()
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#waiting]) wake()
-  }
-}
-
-/** Statuses that HPACK's static table has, from entry 8 on. */
-const STATUSES = [200, 204, 206, 304, 400, 404, 500]
-
-/** Of a header block that begins with `:status`: indexed, or a literal by the table's name, plain or in Huffman digits. */
-function statusIn(payload: Buffer): number | undefined {
-  let at = 0
-  // Changes of the table's size come first (RFC 7541 section 6.3).
-  while (at < payload.length && ((payload[at] as number) & 0xe0) === 0x20) {
-    if (((payload[at++] as number) & 0x1f) === 0x1f) while (((payload[at++] as number) & 0x80) !== 0);
-  }
-  const first = payload[at] as number
-  if (first >= 0x88 && first <= 0x8e) return STATUSES[first - 0x88]
-  const length = payload[at + 1] as number
-  const value = payload.subarray(at + 2, at + 2 + (length & 0x7f))
-  if ((length & 0x80) === 0) return Number(value.toString('latin1'))
-  let bits = ''
-  for (const byte of value) bits += byte.toString(2).padStart(8, '0')
-  let digits = ''
-  for (let i = 0; digits.length < 3; ) {
-    // '0' to '2' are five bits, the others six (appendix B).
-    const five = Number.parseInt(bits.slice(i, i + 5), 2)
-    if (five <= 2) digits += five
-    else digits += Number.parseInt(bits.slice(i, i + 6), 2) - 0x19 + 3
-    i += five <= 2 ? 5 : 6
-  }
-  return Number(digits)
 }

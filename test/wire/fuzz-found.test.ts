@@ -2,7 +2,9 @@
 import { connect } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { block, FLAG, FrameClient, frame, headers, request, TYPE } from '../support/http2-frames.js'
+import { block } from '../support/hpack.js'
+import { FrameClient } from '../support/http2-frame-client.js'
+import { FLAG, frame, headers, request, TYPE } from '../support/http2-frames.js'
 import { startTestProxy } from '../support/proxy.js'
 import { startRawUpstream, startUpstream } from '../support/upstream.js'
 

@@ -5,15 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { StartedProxy } from '../../plugins/testing.js'
+import { block, indexed } from '../support/hpack.js'
+import { FrameClient, type FrameClientOptions } from '../support/http2-frame-client.js'
 import {
-  block,
   CODE,
   FLAG,
-  FrameClient,
-  type FrameClientOptions,
   frame,
   headers,
-  indexed,
   PREFACE,
   request,
   reset,

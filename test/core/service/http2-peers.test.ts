@@ -3,11 +3,13 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Http2Upstream } from '../../../core/service/http2.js'
 import { TIMING } from '../../../core/service/http2-pulse.js'
+import { block, STATUS_200 } from '../../support/hpack.js'
+import { CODE, FLAG, TYPE } from '../../support/http2-frames.js'
+import { FramePeer, type PeerConnection, type PeerOptions } from './frame-peer.js'
 import { Heard, options, until } from './http2-calls.js'
-import * as h2 from './http2-frames.js'
 
-async function world(t: Test, peerOptions: h2.PeerOptions, over = {}, timing = {}) {
-  const peer = await h2.FramePeer.listen(peerOptions)
+async function world(t: Test, peerOptions: PeerOptions, over = {}, timing = {}) {
+  const peer = await FramePeer.listen(peerOptions)
   const upstream = new Http2Upstream(options(peer.url, over), ['h2'], { ...TIMING, ...timing })
   t.teardown(() => {
     upstream.destroy()
@@ -19,7 +21,7 @@ async function world(t: Test, peerOptions: h2.PeerOptions, over = {}, timing = {
 t.test('streams above the last of a GOAWAY are sent again elsewhere, and those below end', async (t) => {
   const { peer, upstream } = await world(t, {
     frame({ type }, connection) {
-      if (type !== h2.HEADERS) return
+      if (type !== TYPE.HEADERS) return
       if (peer.connections.length > 1) {
         connection.answer(connection.streams.at(-1) as number, 'second')
       } else if (connection.streams.length === 3) {
@@ -44,7 +46,7 @@ t.test('streams above the last of a GOAWAY are sent again elsewhere, and those b
 t.test('a GOAWAY with an error cuts what was begun and repeats what was not', async (t) => {
   const { peer, upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
+      if (type !== TYPE.HEADERS) return
       if (peer.connections.length > 1) connection.answer(stream, 'second')
       else if (connection.streams.length === 2) connection.goaway(1, 11)
     }
@@ -59,17 +61,17 @@ t.test('a GOAWAY with an error cuts what was begun and repeats what was not', as
 t.test('no request goes out on a session that said GOAWAY', async (t) => {
   const { peer, upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
+      if (type !== TYPE.HEADERS) return
       if (peer.connections.length === 1) {
         connection.goaway(2 ** 31 - 1)
-        connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.STATUS_200)
+        connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, STATUS_200)
       } else connection.answer(stream, 'new')
     }
   })
   const old = new Heard(upstream)
   await old.head
   t.equal((await new Heard(upstream).end).body, 'new')
-  peer.connections[0]?.send(h2.DATA, h2.END_STREAM, 1, Buffer.from('old'))
+  peer.connections[0]?.send(TYPE.DATA, FLAG.END_STREAM, 1, Buffer.from('old'))
   t.equal((await old.end).body, 'old')
   await until(() => peer.connections[0]?.socket.destroyed === true)
 })
@@ -77,8 +79,8 @@ t.test('no request goes out on a session that said GOAWAY', async (t) => {
 t.test('a refused stream is sent again, once', async (t) => {
   const { peer, upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
-      if (stream === 1 || stream >= 5) connection.reset(stream, h2.REFUSED_STREAM)
+      if (type !== TYPE.HEADERS) return
+      if (stream === 1 || stream >= 5) connection.reset(stream, CODE.REFUSED_STREAM)
       else connection.answer(stream, 'at last')
     }
   })
@@ -96,7 +98,7 @@ t.test('a refused body that was begun is not sent again, and is reported as not 
   const body = new Readable({ read() {} })
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type === h2.DATA) connection.reset(stream, h2.REFUSED_STREAM)
+      if (type === TYPE.DATA) connection.reset(stream, CODE.REFUSED_STREAM)
     }
   })
   const heard = new Heard(upstream, { body })
@@ -109,25 +111,25 @@ t.test('a refused body of which nothing was read is sent again whole', async (t)
   const body = new Readable({ read() {} })
   const { upstream, peer } = await world(t, {
     frame({ type, stream, flags }, connection) {
-      if (type === h2.HEADERS && stream === 1) connection.reset(1, h2.REFUSED_STREAM)
-      else if (type === h2.HEADERS) body.push('all of it')
-      else if (type === h2.DATA && (flags & h2.END_STREAM) !== 0) connection.answer(stream, 'thanks')
-      if (type === h2.DATA) body.push(null)
+      if (type === TYPE.HEADERS && stream === 1) connection.reset(1, CODE.REFUSED_STREAM)
+      else if (type === TYPE.HEADERS) body.push('all of it')
+      else if (type === TYPE.DATA && (flags & FLAG.END_STREAM) !== 0) connection.answer(stream, 'thanks')
+      if (type === TYPE.DATA) body.push(null)
     }
   })
   t.equal((await new Heard(upstream, { body }).end).body, 'thanks')
   const sent =
-    peer.connections[0]?.frames.filter(({ type, stream }) => type === h2.DATA && stream === 3) ?? []
+    peer.connections[0]?.frames.filter(({ type, stream }) => type === TYPE.DATA && stream === 3) ?? []
   t.equal(Buffer.concat(sent.map(({ payload }) => payload)).toString(), 'all of it')
 })
 
 t.test('a response that is reset with NO_ERROR before its end is broken', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
-      connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.STATUS_200)
-      connection.send(h2.DATA, 0, stream, Buffer.from('half'))
-      connection.reset(stream, h2.NO_ERROR)
+      if (type !== TYPE.HEADERS) return
+      connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, STATUS_200)
+      connection.send(TYPE.DATA, 0, stream, Buffer.from('half'))
+      connection.reset(stream, CODE.NO_ERROR)
     }
   })
   const heard = await new Heard(upstream).end
@@ -138,11 +140,11 @@ t.test('a response that is reset with NO_ERROR before its end is broken', async 
 t.test('one that is reset with NO_ERROR when all its content-length has come is whole', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
-      const head = Buffer.concat([h2.STATUS_200, h2.field('content-length', '4')])
-      connection.send(h2.HEADERS, h2.END_HEADERS, stream, head)
-      connection.send(h2.DATA, 0, stream, Buffer.from('full'))
-      connection.reset(stream, h2.NO_ERROR)
+      if (type !== TYPE.HEADERS) return
+      const head = Buffer.concat([STATUS_200, block([['content-length', '4']])])
+      connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, head)
+      connection.send(TYPE.DATA, 0, stream, Buffer.from('full'))
+      connection.reset(stream, CODE.NO_ERROR)
     }
   })
   const heard = await new Heard(upstream).end
@@ -152,9 +154,9 @@ t.test('one that is reset with NO_ERROR when all its content-length has come is 
 t.test('a reset with NO_ERROR ends a call whose upload is stuck', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
-      connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.STATUS_200)
-      connection.reset(stream, h2.NO_ERROR)
+      if (type !== TYPE.HEADERS) return
+      connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, STATUS_200)
+      connection.reset(stream, CODE.NO_ERROR)
     }
   })
   const heard = await new Heard(upstream, { body: Buffer.alloc(1024 * 1024) }).end
@@ -164,11 +166,11 @@ t.test('a reset with NO_ERROR ends a call whose upload is stuck', async (t) => {
 t.test('any other reset before or within a response fails it, and its session lives on', async (t) => {
   const { upstream, peer } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
+      if (type !== TYPE.HEADERS) return
       if (stream === 1) connection.reset(stream, 2)
       else if (stream === 3) {
-        connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.STATUS_200)
-        connection.reset(stream, h2.CANCEL)
+        connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, STATUS_200)
+        connection.reset(stream, CODE.CANCEL)
       } else connection.answer(stream, 'fine')
     }
   })
@@ -186,7 +188,7 @@ t.test('any other reset before or within a response fails it, and its session li
 t.test('a connection that closes without a word fails what was on it', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
+      if (type !== TYPE.HEADERS) return
       if (stream === 1) connection.answer(1, 'fine')
       else connection.socket.destroy()
     }
@@ -200,7 +202,8 @@ t.test('a connection that closes without a word fails what was on it', async (t)
 t.test('a response without a status is BAD_UPSTREAM_RESPONSE', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type === h2.HEADERS) connection.send(h2.HEADERS, h2.END_HEADERS, stream, h2.field('x-a', '1'))
+      if (type === TYPE.HEADERS)
+        connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, block([['x-a', '1']]))
     }
   })
   t.match((await new Heard(upstream).end).error, { code: 'BAD_UPSTREAM_RESPONSE' })
@@ -211,7 +214,7 @@ t.test('frames that are none end all that is on their session, and another takes
     t,
     {
       frame({ type, stream }, connection) {
-        if (type !== h2.HEADERS) return
+        if (type !== TYPE.HEADERS) return
         if (peer.connections.length > 1) connection.answer(stream, 'fine')
         else if (stream === 3) connection.socket.write(Buffer.alloc(64, 0xff))
       }
@@ -228,16 +231,16 @@ t.test('frames that are none end all that is on their session, and another takes
 t.test('a header block without end is refused', async (t) => {
   const { upstream } = await world(t, {
     frame({ type, stream }, connection) {
-      if (type !== h2.HEADERS) return
-      const fields = Array.from({ length: 400 }, (_, i) => h2.field(`x-${i}`, '1'))
-      connection.send(h2.HEADERS, h2.END_HEADERS, stream, Buffer.concat([h2.STATUS_200, ...fields]))
+      if (type !== TYPE.HEADERS) return
+      const fields = Array.from({ length: 400 }, (_, i) => block([[`x-${i}`, '1']]))
+      connection.send(TYPE.HEADERS, FLAG.END_HEADERS, stream, Buffer.concat([STATUS_200, ...fields]))
     }
   })
   t.match((await new Heard(upstream).end).error, { status: 502 })
 })
 
 t.test('SETTINGS that never come are CONNECT_TIMEOUT, and nothing was sent', async (t) => {
-  const connected = (connection: h2.PeerConnection) => void (connection.answers = false)
+  const connected = (connection: PeerConnection) => void (connection.answers = false)
   const { upstream } = await world(t, { connected }, { connectTimeout: 60 })
   const heard = new Heard(upstream)
   t.match((await heard.end).error, {
@@ -277,33 +280,33 @@ t.test('a peer that takes connections and no request does not keep one connectin
 t.test('a silent session is asked by PING, and one that does not answer is over', async (t) => {
   const { upstream, peer } = await world(t, {}, {}, { pingAfter: 20, pingTimeout: 40 })
   const heard = new Heard(upstream)
-  await until(() => peer.connections[0]?.count(h2.PING) === 2)
+  await until(() => peer.connections[0]?.count(TYPE.PING) === 2)
   t.equal(heard.error, undefined, 'an answer will do')
-  ;(peer.connections[0] as h2.PeerConnection).answers = false
+  ;(peer.connections[0] as PeerConnection).answers = false
   t.match((await heard.end).error, { code: 'UPSTREAM_RESET', cause: { code: 'ETIMEDOUT' } })
 })
 
 t.test('PINGs that bring nothing but their answers are not sent again and again', async (t) => {
   const { upstream, peer } = await world(t, {}, {}, { pingAfter: 20, pingTimeout: 20 })
   const heard = new Heard(upstream)
-  await until(() => peer.connections[0]?.count(h2.PING) === 3)
+  await until(() => peer.connections[0]?.count(TYPE.PING) === 3)
   await new Promise((resolve) => setTimeout(resolve, 100))
-  t.equal(peer.connections[0]?.count(h2.PING), 3)
-  peer.connections[0]?.send(h2.HEADERS, h2.END_HEADERS, 1, h2.STATUS_200)
-  await until(() => peer.connections[0]?.count(h2.PING) === 4)
+  t.equal(peer.connections[0]?.count(TYPE.PING), 3)
+  peer.connections[0]?.send(TYPE.HEADERS, FLAG.END_HEADERS, 1, STATUS_200)
+  await until(() => peer.connections[0]?.count(TYPE.PING) === 4)
   t.equal(heard.error, undefined)
 })
 
 t.test('an idle session is closed, with a GOAWAY', async (t) => {
   const { upstream, peer } = await world(
     t,
-    { frame: ({ type, stream }, connection) => type === h2.HEADERS && connection.answer(stream, 'fine') },
+    { frame: ({ type, stream }, connection) => type === TYPE.HEADERS && connection.answer(stream, 'fine') },
     { keepAlive: 1 },
     { pingTimeout: 20, idle: 40 }
   )
   await new Heard(upstream).end
   await until(() => peer.connections[0]?.socket.destroyed === true)
-  t.ok(peer.connections[0]?.count(h2.GOAWAY))
+  t.ok(peer.connections[0]?.count(TYPE.GOAWAY))
   t.equal((await new Heard(upstream).end).body, 'fine', 'and another takes its place')
 })
 
@@ -313,7 +316,7 @@ t.test('fewer streams than are open: the rest waits for one to end', async (t) =
     {
       connected: (connection) => connection.settings(2),
       frame({ type, stream }, connection) {
-        if (type === h2.HEADERS && stream === 3) connection.settings(1)
+        if (type === TYPE.HEADERS && stream === 3) connection.settings(1)
       }
     },
     { maxConnections: 1 }
