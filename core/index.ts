@@ -7,11 +7,21 @@ export { duration, size } from './config/units.js'
 export { type ErrorCode, ProxyError, type ProxyErrorOptions } from './errors.js'
 export { GRPC_STATUS, type GrpcStatusName, grpcStatusName } from './exchange/grpc.js'
 export type { Clock, ClockTimer } from './hooks/clock.js'
-export { Reply, type ReplyBody, type ReplyOptions, Retry, type RetryOptions } from './hooks/decisions.js'
+export { readCookie } from './hooks/cookie.js'
+export {
+  Hedge,
+  type HedgeOptions,
+  Reply,
+  type ReplyBody,
+  type ReplyOptions,
+  Retry,
+  type RetryOptions
+} from './hooks/decisions.js'
 export { isSettable } from './hooks/field.js'
 export { type Key, key } from './hooks/key.js'
 export {
   type AnyFunction,
+  type Arrangement,
   type ConfigOf,
   type ConfigSchema,
   type CounterCell,
@@ -21,6 +31,7 @@ export {
   type FetchResult,
   type GaugeCell,
   type HistogramCell,
+  type Limit,
   type Logger,
   type MetricFamily,
   type MetricOptions,
@@ -30,15 +41,19 @@ export {
   type PluginDefinition,
   type ServiceHandle,
   type ServiceInfo,
+  type ServiceLimits,
   type SetupContext,
   type WorkerFunction,
   type WorkerOptions
 } from './hooks/plugin.js'
+export { readParameter } from './hooks/query.js'
+export { compileTemplate, type Template, type TemplateKind } from './hooks/template.js'
 export type {
   Attempt,
   AttemptEnd,
   Body,
   BodyDeclaration,
+  BreakerState,
   Client,
   ClientCertificate,
   Endpoint,

@@ -41,17 +41,36 @@ export async function hooksOf(
       setInterval: () => ({ cancel: nothing }),
       sleep: () => new Promise(() => {})
     },
+    random: () => 0,
+    limit: (name, max) => ({
+      name,
+      max,
+      used: 0,
+      waiting: 0,
+      take: () => false,
+      release: nothing,
+      refuse: nothing
+    }),
     worker: () => Object.assign(refuse, { for: () => refuse }),
     service:
       kind === 'service'
         ? {
             name: 'none',
             endpoints: [],
+            breaker: 'closed',
+            inFlight: 0,
+            usable: () => [],
             mark: nothing,
             eject: nothing,
             restore: nothing,
+            trip: nothing,
+            reset: nothing,
             weigh: nothing,
-            replace: nothing
+            scale: nothing,
+            replace: nothing,
+            arrange: nothing,
+            limit: nothing,
+            keep: (_name, create) => create
           }
         : undefined,
     serviceNamed: () => undefined,

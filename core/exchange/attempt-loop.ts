@@ -1,24 +1,31 @@
 import { ProxyError } from '../errors.js'
 import type { Reply, Retry } from '../hooks/decisions.js'
-import type { Endpoint } from '../hooks/types.js'
+import type { AttemptEnd, Endpoint } from '../hooks/types.js'
 import { EndpointState } from '../service/endpoint.js'
-import type { Service } from '../service/service.js'
+import { overloaded, type Service } from '../service/service.js'
 import { tellRecovery, tellTrouble } from '../service/trouble.js'
 import { type AttemptOwner, AttemptState } from './attempt.js'
 import { ExchangeState } from './exchange.js'
 import { formatGrpcTimeout } from './grpc.js'
 import { ResponseState } from './response.js'
 
-/** Attempts of one exchange, whatever plugins ask for: what keeps a Retry without end from being one. */
-const MAX_ATTEMPTS = 16
+/** Tries of one exchange, whatever plugins ask for: what keeps a Retry without end from being one. */
+const MAX_TRIES = 16
 
-/** The part of an exchange's life that may come more than once: candidates, pick, attempt, outcome, and again. */
+const NONE: readonly AttemptState[] = []
+
+/**
+ * The part of an exchange's life that may come more than once: candidates, pick, attempt, outcome, and again. With hedging
+ * several attempts are under way at once; an answer of a plugin about one that no longer is comes too late.
+ */
 export abstract class AttemptLoop extends ExchangeState implements AttemptOwner {
   /** The number of the present step: an answer to an earlier one comes too late. */
   protected step = 0
+  /** The latest attempt under way, or the one whose answer goes out. */
   protected current: AttemptState | undefined
-  /** The service of the present attempt: another than the route's after a failover. */
-  protected service: Service | undefined
+  /** The others that are under way. */
+  #rivals = NONE
+  #tries = 0
   #repeated = false
 
   abstract isBodiless(status: number): boolean
@@ -36,61 +43,78 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   }
 
   protected try(service: Service, retry: Retry | undefined): void {
-    this.service = service
+    this.target = service
+    this.#tries++
+    const chosen = this.#choose(service, retry !== undefined, retry?.avoidTried ?? false)
+    if (chosen instanceof EndpointState) this.#begin(service, chosen, retry?.reason)
+    else this.fail(chosen)
+  }
+
+  /** None of the attempts is wanted any more. */
+  protected drop(end: AttemptEnd = 'cancelled'): void {
+    const { current } = this
+    const rivals = this.#rivals
+    this.current = undefined
+    this.#rivals = NONE
+    current?.cancel(end)
+    for (const rival of rivals) rival.cancel(end)
+  }
+
+  /** @returns why there is none */
+  #choose(service: Service, again: boolean, avoidTried: boolean): EndpointState | ProxyError {
+    const refusal = service.refusal(again)
+    if (refusal !== undefined) return refusal
+    const usable = service.usable()
+    if (usable.length === 0) return service.unavailable()
     const hooks = this.pipeline.attemptHooks(service)
+    let endpoints: readonly Endpoint[] = avoidTried ? this.#untried(usable) : usable
     let endpoint: Endpoint | undefined
     try {
-      let endpoints: readonly Endpoint[] = this.#untried(service, retry)
       if (hooks.candidates !== undefined) endpoints = hooks.candidates.call(endpoints, this)
       endpoint = hooks.pick?.call(endpoints, this) ?? service.balance.pick(endpoints)
     } catch (error) {
-      this.fail(error as ProxyError)
-      return
+      return error as ProxyError
     }
-    if (!(endpoint instanceof EndpointState)) {
-      this.fail(new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used'))
-      return
-    }
-    if (endpoint.inFlight >= endpoint.capacity) {
-      this.fail(
-        new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } })
-      )
-      return
-    }
-    const { headers } = this.request
-    const attempt = new AttemptState(
-      this,
-      this.attempts.length + 1,
-      service.name,
-      endpoint,
-      hooks,
-      headers,
-      retry?.reason
+    if (!(endpoint instanceof EndpointState))
+      return new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used')
+    if (endpoint.inFlight < endpoint.capacity) return endpoint
+    const roomier = (endpoints as readonly EndpointState[]).find(
+      ({ inFlight, capacity }) => inFlight < capacity
     )
+    return roomier ?? overloaded()
+  }
+
+  /** Those that were not tried yet, where there are any. */
+  #untried(usable: readonly EndpointState[]): readonly EndpointState[] {
+    const fresh = usable.filter((endpoint) => !this.attempts.some((attempt) => attempt.endpoint === endpoint))
+    return fresh.length === 0 ? usable : fresh
+  }
+
+  #begin(service: Service, endpoint: EndpointState, reason: string | undefined): void {
+    const hooks = this.pipeline.attemptHooks(service)
+    const number = this.attempts.length + 1
+    const attempt = new AttemptState(this, number, service, endpoint, hooks, this.request.headers, reason)
     this.current = attempt
     this.attempts.push(attempt)
     // The service is told what is left of the time its caller gave, not what there was.
-    if (retry !== undefined && this.callDeadline !== Number.POSITIVE_INFINITY)
+    if (reason !== undefined && this.callDeadline !== Number.POSITIVE_INFINITY)
       attempt.headers.set('grpc-timeout', formatGrpcTimeout(this.callDeadline - this.now()))
     if (hooks.attempt === undefined) {
       this.#upload(attempt)
       return
     }
-    const step = this.enter()
+    this.enter()
     hooks.attempt.callAsync(attempt, this, (error, reply) => {
-      if (step !== this.step) return
-      if (error) this.fail(error as ProxyError)
+      if (!this.#isLive(attempt)) return
+      if (error && this.#rivals.length > 0) this.#giveUp(attempt)
+      else if (error) this.fail(error as ProxyError)
       else if (reply !== undefined) this.answer(reply)
       else this.#upload(attempt)
     })
   }
 
-  /** The service's usable endpoints, less those already tried where others remain. */
-  #untried(service: Service, retry: Retry | undefined): readonly EndpointState[] {
-    const usable = service.usable()
-    if (retry === undefined || !retry.avoidTried) return usable
-    const fresh = usable.filter((endpoint) => !this.attempts.some((attempt) => attempt.endpoint === endpoint))
-    return fresh.length === 0 ? usable : fresh
+  #isLive(attempt: AttemptState): boolean {
+    return attempt === this.current || this.#rivals.includes(attempt)
   }
 
   #upload(attempt: AttemptState): void {
@@ -98,9 +122,8 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       this.#send(attempt)
       return
     }
-    const step = this.enter()
     this.upload.ready(() => {
-      if (step === this.step) this.#send(attempt)
+      if (this.#isLive(attempt)) this.#send(attempt)
     })
   }
 
@@ -111,8 +134,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       this.fail(upload.failure)
       return
     }
-    // A timeout past the exchange's own deadline would only ever come second.
-    if (attempt.timeout < this.deadline - this.now()) this.deadlines.watch(attempt, attempt.timeout)
+    // What plugins made it wait for is no part of how long the endpoint takes.
+    attempt.startedAt = this.now()
+    attempt.time(this.deadline - attempt.startedAt)
     attempt.call = attempt.endpoint.upstream.send(
       {
         method: request.method,
@@ -121,14 +145,42 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
         body: upload === undefined ? null : upload.open(),
         trailers: upload !== undefined && upload === this.clientBody ? this.downstream : undefined,
         acceptsTrailers: this.acceptsTrailers,
-        upgrade: request.upgrade
+        upgrade: request.upgrade,
+        idleTimeout: attempt.idleTimeout
       },
       attempt
     )
+    if (attempt.hedge !== undefined) {
+      const { after } = attempt.hedge
+      this.shared.clock.setTimeout(() => this.#hedge(attempt), Math.ceil(after))
+    }
+  }
+
+  /** It has had its time to itself. */
+  #hedge(attempt: AttemptState): void {
+    if (!this.#isLive(attempt) || attempt.status !== undefined || attempt.error !== undefined) return
+    if (this.#tries >= MAX_TRIES || this.downstream.over || this.request.upgrade !== undefined) return
+    // One upload is not read twice at once, unless all of it is here.
+    if (this.upload !== undefined && !(this.upload.complete && this.upload.replayable)) return
+    const chosen = this.#choose(attempt.target, true, true)
+    if (!(chosen instanceof EndpointState) || this.#isBusyAt(chosen)) return
+    try {
+      if (attempt.hedge?.allow?.() === false) return
+    } catch (error) {
+      this.shared.log.error({ route: this.route.name, error }, 'a plugin failed in what allows a hedge')
+      return
+    }
+    this.#tries++
+    this.#rivals = [...this.#rivals, this.current as AttemptState]
+    this.#begin(attempt.target, chosen, 'hedge')
+  }
+
+  #isBusyAt(endpoint: EndpointState): boolean {
+    return this.current?.endpoint === endpoint || this.#rivals.some((rival) => rival.endpoint === endpoint)
   }
 
   concluded(attempt: AttemptState): void {
-    if (attempt !== this.current) return
+    if (!this.#isLive(attempt)) return
     if (attempt.error?.code === 'UPSTREAM_RESET' && this.#repeat(attempt)) return
     const { endpoint, error } = attempt
     if (error !== undefined) tellTrouble(endpoint, error, this.now(), this.shared.log)
@@ -138,9 +190,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       this.#decide(attempt)
       return
     }
-    const step = this.enter()
+    this.enter()
     outcome.callAsync(attempt, this, (error) => {
-      if (step !== this.step) return
+      if (!this.#isLive(attempt)) return
       if (error) this.fail(error as ProxyError)
       else this.#decide(attempt)
     })
@@ -148,8 +200,15 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
 
   #decide(attempt: AttemptState): void {
     const { retry, error } = attempt
-    if (retry !== undefined && this.#mayRetry(retry)) {
-      this.#retry(attempt, retry)
+    if (this.#rivals.length > 0) {
+      if (error !== undefined || retry !== undefined) {
+        this.#giveUp(attempt)
+        return
+      }
+      this.#win(attempt)
+    }
+    if (retry !== undefined && this.mayRetry(retry)) {
+      this.again(retry)
       return
     }
     if (error !== undefined) {
@@ -160,30 +219,51 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     this.respond(ResponseState.ofUpstream(this, attempt))
   }
 
-  /** What no plugin can switch off. */
-  #mayRetry(retry: Retry): boolean {
-    if (this.attempts.length >= MAX_ATTEMPTS) return false
-    if (this.downstream.over || this.downstream.headersSent) return false
-    if (this.upload !== undefined && !this.upload.replayable) return false
-    return this.now() + retry.delay < this.deadline
+  /** Of several it is no use any more: the others go on. */
+  #giveUp(attempt: AttemptState): void {
+    const others = this.#rivals.filter((rival) => rival !== attempt)
+    if (attempt === this.current) this.current = others.pop()
+    this.#rivals = others
+    end(attempt)
   }
 
-  #retry(attempt: AttemptState, retry: Retry): void {
-    let service = this.service as Service
-    if (retry.service !== undefined && retry.service !== service.name) {
-      const other = this.pipeline.serviceNamed(retry.service)
-      if (other === undefined) {
-        const fields = { route: this.route.name, service: retry.service }
-        this.shared.log.warn(fields, 'a Retry names a service that is not configured')
-      } else {
-        service = other
-      }
-    }
+  /** Its answer is the one that counts. */
+  #win(attempt: AttemptState): void {
+    const losers = [...this.#rivals, this.current as AttemptState].filter((other) => other !== attempt)
+    this.current = attempt
+    this.#rivals = NONE
+    for (const loser of losers) loser.cancel()
+  }
+
+  /** What no plugin can switch off. */
+  protected mayRetry(retry: Retry): boolean {
+    if (this.#tries >= MAX_TRIES) return false
+    if (this.downstream.over || this.downstream.headersSent) return false
+    if (this.upload !== undefined && !this.upload.replayable) return false
+    if (!(this.now() + retry.delay < this.deadline)) return false
+    // An outcome that is there is worth more than being told that there is no other.
+    const service = this.#serviceOf(retry)
+    return service.refusal(true) === undefined && service.usable().length > 0
+  }
+
+  #serviceOf(retry: Retry): Service {
+    const service = this.target as Service
+    if (retry.service === undefined || retry.service === service.name) return service
+    const other = this.pipeline.serviceNamed(retry.service)
+    if (other !== undefined) return other
+    const fields = { route: this.route.name, service: retry.service }
+    this.shared.log.warn(fields, 'a Retry names a service that is not configured')
+    return service
+  }
+
+  /** Makes another attempt. */
+  protected again(retry: Retry): void {
+    const service = this.#serviceOf(retry)
     // What the client goes on to send meanwhile is the next attempt's, and none of it may be lost on this one.
     this.upload?.detach()
-    if (attempt.error !== undefined) attempt.conclude()
-    else attempt.discard()
+    const { current } = this
     this.current = undefined
+    if (current !== undefined) end(current)
     const step = this.enter()
     if (retry.delay <= 0) {
       this.try(service, retry)
@@ -213,4 +293,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     this.#send(attempt)
     return true
   }
+}
+
+function end(attempt: AttemptState): void {
+  if (attempt.error !== undefined) attempt.conclude()
+  else attempt.discard()
 }

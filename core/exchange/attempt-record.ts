@@ -1,21 +1,26 @@
 import type { ProxyError } from '../errors.js'
 import { Deadline } from '../hooks/deadlines.js'
-import type { Retry } from '../hooks/decisions.js'
+import type { Hedge, Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
+import type { Running } from '../hooks/instance.js'
 import type { Attempt, AttemptEnd } from '../hooks/types.js'
+import type { Breaker } from '../service/breaker.js'
 import type { Call } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
+import type { Service } from '../service/service.js'
 import { Fields } from './fields.js'
 
 /** What is known of one attempt, and told to plugins. What becomes of its response is in attempt.ts. */
 export abstract class AttemptRecord extends Deadline implements Attempt {
   readonly number: number
-  readonly service: string
+  readonly target: Service
   readonly endpoint: EndpointState
   readonly hooks: AttemptHooks
   readonly reason: string | undefined
-  readonly startedAt: number
+  startedAt: number
   timeout = Number.POSITIVE_INFINITY
+  connectTimeout: number
+  idleTimeout: number
   latency = 0
   status: number | undefined = undefined
   statusText = ''
@@ -29,6 +34,12 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   end: AttemptEnd | undefined = undefined
   /** The first Retry that a plugin returned. */
   retry: Retry | undefined = undefined
+  /** The first Hedge. */
+  hedge: Hedge | undefined = undefined
+  /** The call of a hook that is waited for. */
+  waiting: Running['waiting'] = undefined
+  /** Half-open breakers that wait for what becomes of it. */
+  readonly probes: readonly Breaker[] | undefined
   call: Call | undefined = undefined
   readonly #requestHeaders: Fields
   #headers: Fields | undefined
@@ -36,7 +47,7 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   constructor(
     startedAt: number,
     number: number,
-    service: string,
+    target: Service,
     endpoint: EndpointState,
     hooks: AttemptHooks,
     requestHeaders: Fields,
@@ -44,14 +55,27 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   ) {
     super()
     this.number = number
-    this.service = service
+    this.target = target
     this.endpoint = endpoint
     this.hooks = hooks
     this.#requestHeaders = requestHeaders
     this.reason = reason
     this.startedAt = startedAt
+    this.connectTimeout = target.config.connectTimeout
+    this.idleTimeout = target.config.idleTimeout
     endpoint.inFlight++
     endpoint.attempts++
+    target.load.inFlight++
+    if (reason !== undefined) target.load.retrying++
+    this.probes = target.begin(endpoint)
+  }
+
+  get service(): string {
+    return this.target.name
+  }
+
+  get probe(): boolean {
+    return this.probes !== undefined
   }
 
   get headers(): Fields {
@@ -62,6 +86,15 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   /** What goes out: the request's own list while no plugin has asked for this attempt's. */
   get sentHeaders(): Fields {
     return this.#headers ?? this.#requestHeaders
+  }
+
+  /** It is under way no longer. */
+  protected leave(): void {
+    const { load } = this.target
+    this.endpoint.inFlight--
+    load.inFlight--
+    if (this.reason !== undefined) load.retrying--
+    this.waiting?.cancel()
   }
 
   get sent(): boolean {

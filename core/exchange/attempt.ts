@@ -5,6 +5,7 @@ import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { AttemptEnd } from '../hooks/types.js'
 import type { UpstreamListener } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
+import type { Service } from '../service/service.js'
 import { AttemptRecord } from './attempt-record.js'
 import { Fields } from './fields.js'
 import { grpcStatusIn } from './grpc.js'
@@ -51,19 +52,21 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
   #stream: Readable | undefined
   /** The upstream's side of an upgrade, until someone takes it. */
   #socket: Duplex | undefined
+  /** The time that runs is a connection's. */
+  #connecting = false
   /** The upstream is done although the body is still held: it was empty. */
   #over = false
 
   constructor(
     owner: AttemptOwner,
     number: number,
-    service: string,
+    target: Service,
     endpoint: EndpointState,
     hooks: AttemptHooks,
     requestHeaders: Fields,
     reason: string | undefined
   ) {
-    super(owner.now(), number, service, endpoint, hooks, requestHeaders, reason)
+    super(owner.now(), number, target, endpoint, hooks, requestHeaders, reason)
     this.#owner = owner
   }
 
@@ -189,11 +192,31 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
       this.cancel('discarded')
       return
     }
+    if (this.#connecting) {
+      this.#connecting = false
+      if (this.sent) {
+        if (this.timeout !== Number.POSITIVE_INFINITY)
+          this.#owner.deadlines.watch(this, Math.max(0, this.timeout - this.connectTimeout))
+        return
+      }
+      this.call?.cancel()
+      this.failed(new ProxyError('CONNECT_TIMEOUT', 'no connection to the service was to be had in time'))
+      return
+    }
     this.call?.cancel()
     this.failed(new ProxyError('RESPONSE_TIMEOUT', 'the service did not answer in time'))
   }
 
   // What the owner wants
+
+  /** Its own times run from now. @param left ms that the exchange has: what is past that would only ever come second */
+  time(left: number): void {
+    const { deadlines } = this.#owner
+    this.#connecting =
+      this.connectTimeout < this.target.config.connectTimeout && this.connectTimeout < this.timeout
+    if (this.#connecting) deadlines.watch(this, this.connectTimeout)
+    else if (this.timeout < left) deadlines.watch(this, this.timeout)
+  }
 
   /** The body goes to the client. */
   relay(): void {
@@ -301,8 +324,10 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
     if (this.end !== undefined) return
     this.end = end
     this.#owner.deadlines.unwatch(this)
-    this.endpoint.inFlight--
+    this.leave()
     this.#owner.settled(this)
+    // What plugins made of a probe, they made of it by now.
+    if (this.probes !== undefined) this.target.probed(this.probes)
   }
 }
 

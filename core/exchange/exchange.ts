@@ -4,6 +4,7 @@ import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import type { PluginInstance, Running } from '../hooks/instance.js'
 import type { Key } from '../hooks/key.js'
 import type { Body, Client, Exchange } from '../hooks/types.js'
+import type { Service } from '../service/service.js'
 import { pin } from '../workers/buffers.js'
 import type { AttemptState } from './attempt.js'
 import { DeclaredBody } from './body.js'
@@ -28,10 +29,14 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   readonly attempts: AttemptState[] = []
   readonly startedAt: number
   /** ms that there are for an answer to begin; Infinity for none. */
-  readonly timeLimit: number
+  timeLimit: number
+  /** From when they count, on the clock. */
+  protected countedFrom: number
   /** When a gRPC call's own time is up, its whole answer counted; Infinity where it has none. */
   readonly callDeadline: number
   deadline: number
+  /** The service that is tried; undefined where there is none to try. */
+  protected target: Service | undefined
   /** What goes upstream; another than `clientBody` when a plugin replaced it. Undefined: no body. */
   upload: RequestBody | undefined
   readonly clientBody: RequestBody | undefined
@@ -60,6 +65,8 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     this.pipeline = pipeline
     this.downstream = downstream
     this.startedAt = shared.clock.now()
+    this.countedFrom = this.startedAt
+    this.target = pipeline.service
     this.grpc = head.grpc
     this.acceptsTrailers = head.acceptsTrailers
     const called =
@@ -78,6 +85,8 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   }
 
   abstract override expire(): void
+  /** The deadline is another. */
+  protected abstract retime(): void
   /** The client's body cannot be had. */
   abstract bodyBroke(error: ProxyError): void
   /** Whether the client got anything since this was asked last: one that reads need not write. */
@@ -96,6 +105,27 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
 
   get route(): Pipeline['route'] {
     return this.pipeline.route
+  }
+
+  get service(): string | undefined {
+    return this.target?.name
+  }
+
+  set service(name: string | undefined) {
+    const service = name === undefined ? undefined : this.pipeline.serviceNamed(name)
+    if (service === undefined) throw new RangeError(`there is no service ${JSON.stringify(name)}`)
+    this.target = service
+  }
+
+  get timeout(): number {
+    return this.timeLimit
+  }
+
+  set timeout(ms: number) {
+    if (!(ms > 0)) throw new RangeError(`a timeout is more than 0 ms, not ${ms}`)
+    this.timeLimit = Math.min(ms, this.callDeadline - this.startedAt)
+    this.deadline = this.countedFrom + this.timeLimit
+    this.retime()
   }
 
   get deadlines(): Deadlines {
@@ -117,6 +147,17 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   set<T>(key: Key<T>, value: T): void {
     this.#values ??= new Map()
     this.#values.set(key, value)
+  }
+
+  /** The client's body is waited for: no plugin's time runs meanwhile. */
+  suspendWaits(): void {
+    this.waiting?.suspend()
+    for (const attempt of this.attempts) attempt.waiting?.suspend()
+  }
+
+  resumeWaits(): void {
+    this.waiting?.resume()
+    for (const attempt of this.attempts) attempt.waiting?.resume()
   }
 
   now(): number {
@@ -197,12 +238,12 @@ class UploadBody extends DeclaredBody {
     const { upload } = exchange
     if (upload === undefined) return Buffer.alloc(0)
     exchange.bodyAwaited++
-    exchange.waiting?.suspend()
+    exchange.suspendWaits()
     try {
       // It still has to be sent on, so a worker gets a copy.
       return pin(await upload.bytes(maxBytes))
     } finally {
-      if (--exchange.bodyAwaited === 0) exchange.waiting?.resume()
+      if (--exchange.bodyAwaited === 0) exchange.resumeWaits()
     }
   }
 

@@ -4,7 +4,7 @@
 // dropped: `enter` numbers the steps, and a step that is not the present one is over.
 
 import { ProxyError } from '../errors.js'
-import { Reply } from '../hooks/decisions.js'
+import { Reply, Retry } from '../hooks/decisions.js'
 import type { AttemptState } from './attempt.js'
 import { AttemptLoop } from './attempt-loop.js'
 import { grpcMessage, grpcStatusOf } from './grpc.js'
@@ -22,6 +22,7 @@ export class Lifecycle extends AttemptLoop {
   #finished = false
   #upgraded: UpgradedExchange | undefined
   #writtenBefore = 0
+  #clientAwaited = false
 
   /** @param refusal why it goes no further than being refused: the route's plugins see it end all the same */
   start(refusal?: ProxyError): void {
@@ -52,10 +53,10 @@ export class Lifecycle extends AttemptLoop {
   }
 
   #serve(): void {
-    const { reply, service } = this.pipeline
-    if (reply !== undefined) this.answer(reply)
-    else if (service === undefined) this.fail(new ProxyError('NO_ROUTE', 'no route matches this request'))
-    else this.try(service, undefined)
+    const { pipeline, target } = this
+    if (pipeline.reply !== undefined && target === pipeline.service) this.answer(pipeline.reply)
+    else if (target === undefined) this.fail(new ProxyError('NO_ROUTE', 'no route matches this request'))
+    else this.try(target, undefined)
   }
 
   // The response
@@ -88,8 +89,7 @@ export class Lifecycle extends AttemptLoop {
     const { flat } = response.headers
     flat.push('connection', 'Upgrade', 'upgrade', this.request.upgrade as string)
     const client = this.downstream.upgrade(flat)
-    const idleTimeout = this.service?.config.idleTimeout ?? Number.POSITIVE_INFINITY
-    this.#upgraded = new UpgradedExchange(this, attempt, client, upstream, idleTimeout)
+    this.#upgraded = new UpgradedExchange(this, attempt, client, upstream, attempt.idleTimeout)
     this.current = undefined
     this.#upgraded.start()
   }
@@ -114,8 +114,7 @@ export class Lifecycle extends AttemptLoop {
 
   /** The proxy's own answer. */
   protected override answer(reply: Reply, error?: ProxyError): void {
-    this.current?.cancel('discarded')
-    this.current = undefined
+    this.drop('discarded')
     // What plugins and the core say is said for HTTP; a gRPC client reads its status alone.
     const plain = this.grpc && !isGrpcReply(reply)
     this.respond(
@@ -126,8 +125,7 @@ export class Lifecycle extends AttemptLoop {
   protected override fail(error: ProxyError): void {
     if (this.#finished) return
     this.#error = error
-    this.current?.cancel()
-    this.current = undefined
+    this.drop()
     if (this.downstream.headersSent) {
       this.#breakOff(error)
       return
@@ -139,12 +137,21 @@ export class Lifecycle extends AttemptLoop {
     }
     this.#errorAsked = true
     const step = this.enter()
-    hook.callAsync(error, this, (failure, reply) => {
+    hook.callAsync(error, this, (failure, decision) => {
       if (step !== this.step) return
       if (failure) {
         this.#error = failure as ProxyError
         this.answer(this.#errorReply(failure as ProxyError), failure as ProxyError)
-      } else this.answer(reply ?? this.#errorReply(error), error)
+      } else if (!Retry.is(decision)) {
+        this.answer(decision ?? this.#errorReply(error), error)
+      } else if (!this.#responseAsked && this.#response === undefined && this.mayRetry(decision)) {
+        // What comes of it may fail anew, and is asked about anew.
+        this.#errorAsked = false
+        this.#error = undefined
+        this.again(decision)
+      } else {
+        this.answer(this.#errorReply(error), error)
+      }
     })
   }
 
@@ -281,15 +288,21 @@ export class Lifecycle extends AttemptLoop {
   override awaitingClient(awaiting: boolean): void {
     if (this.#finished || this.#writer !== undefined || this.callDeadline !== Number.POSITIVE_INFINITY) return
     const attempt = this.current
+    this.#clientAwaited = awaiting
     if (awaiting) {
       this.deadlines.unwatch(this)
       if (attempt !== undefined) this.deadlines.unwatch(attempt)
       return
     }
-    this.deadline = this.now() + this.pipeline.timeout
-    this.deadlines.watch(this, this.pipeline.timeout)
-    if (attempt?.call !== undefined && attempt.status === undefined)
-      this.deadlines.watch(attempt, attempt.timeout)
+    this.countedFrom = this.now()
+    this.deadline = this.countedFrom + this.timeLimit
+    this.deadlines.watch(this, this.timeLimit)
+    if (attempt?.call !== undefined && attempt.status === undefined) attempt.time(this.timeLimit)
+  }
+
+  protected override retime(): void {
+    if (this.#finished || this.#writer !== undefined || this.#clientAwaited) return
+    this.deadlines.watch(this, Math.max(0, this.deadline - this.now()))
   }
 
   override answersMeanwhile(): boolean {
@@ -314,7 +327,7 @@ export class Lifecycle extends AttemptLoop {
     const { downstream, clientBody } = this
     const complete = downstream.finished
     this.deadlines.unwatch(this)
-    this.current?.cancel()
+    this.drop()
     this.end()
     if (complete && clientBody !== undefined && !clientBody.complete && !downstream.multiplexed) {
       clientBody.drain(DRAIN_BYTES, DRAIN_MS, (whole) => {

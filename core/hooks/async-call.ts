@@ -1,12 +1,12 @@
 import { Deadline } from './deadlines.js'
-import { Reply, Retry } from './decisions.js'
+import { Hedge, Reply, Retry } from './decisions.js'
 import { type PluginInstance, pluginError, pluginTimeout, type Running } from './instance.js'
 import type { MessageView } from './message.js'
 import type { Exchange, HookName } from './types.js'
 
-export type Callback = (error?: Error | null, result?: Reply) => void
-/** An attempt, as the outcomes of all plugins write to it. */
-type RetryKeeper = { retry?: Retry | undefined }
+export type Callback = (error?: Error | null, result?: Reply | Retry) => void
+/** An attempt, as what plugins decide of it is kept: none of them ends the hook for the others. */
+type DecisionKeeper = { retry?: Retry | undefined; hedge?: Hedge | undefined }
 
 export interface WaitHolder {
   waiting: Running['waiting']
@@ -28,13 +28,16 @@ export function finishCall(
   let wanted = 'a Reply or nothing'
   if (name === 'outcome') {
     if (Retry.is(result)) {
-      ;(subject as RetryKeeper).retry ??= result
+      ;(subject as DecisionKeeper).retry ??= result
       return callback()
     }
     wanted = 'a Retry or nothing'
+  } else if (name === 'attempt' && Hedge.is(result)) {
+    ;(subject as DecisionKeeper).hedge ??= result
+    return callback()
   } else if (name === 'open' || name === 'message') {
     wanted = 'nothing'
-  } else if (Reply.is(result)) {
+  } else if (Reply.is(result) || (name === 'error' && Retry.is(result))) {
     return callback(null, result)
   }
   const cause = new TypeError(`${name} returns ${wanted}, not ${describe(result)}`)

@@ -6,6 +6,7 @@ const symbols = {
   plugin: Symbol.for('outrigger.plugin'),
   reply: Symbol.for('outrigger.reply'),
   retry: Symbol.for('outrigger.retry'),
+  hedge: Symbol.for('outrigger.hedge'),
   error: Symbol.for('outrigger.error')
 } as const
 

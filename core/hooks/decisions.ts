@@ -96,3 +96,31 @@ export class Retry {
   }
 }
 brand(Retry, 'retry')
+
+export interface HedgeOptions {
+  /** Milliseconds that the attempt gets to itself. From 0; whole ones, as timers go. */
+  after: number
+  /** Asked when that time is over and there is no answer: false, and it is not hedged. Default: it is. */
+  allow?: () => boolean
+}
+
+/**
+ * Asks for a second attempt beside this one when it has not answered in time: returned from `attempt`. The first answer
+ * that no plugin wants tried again goes to the client, and the other attempt is cancelled. The core leaves it out when
+ * the body cannot be sent twice at once, or nothing else can be tried. The second attempt's `reason` is `hedge`.
+ */
+export class Hedge {
+  readonly after: number
+  readonly allow: (() => boolean) | undefined
+
+  constructor({ after, allow }: HedgeOptions) {
+    if (!(after >= 0)) throw new RangeError(`a hedge comes after 0 ms or more, not ${after}`)
+    this.after = after
+    this.allow = allow
+  }
+
+  static is(value: unknown): value is Hedge {
+    return hasBrand(value, 'hedge')
+  }
+}
+brand(Hedge, 'hedge')

@@ -1,6 +1,6 @@
 import { AsyncSeriesBailHook, AsyncSeriesHook, SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable'
 import type { ProxyError } from '../errors.js'
-import type { Reply } from './decisions.js'
+import type { Reply, Retry } from './decisions.js'
 import type { PluginInstance } from './instance.js'
 import type { PassingMessage } from './message.js'
 import { tapAsync, tapCandidates, tapMessage, tapPick, tapSync } from './tap.js'
@@ -18,7 +18,7 @@ import type {
 export interface ExchangeHooks {
   readonly request: AsyncSeriesBailHook<[Exchange, Exchange], Reply> | undefined
   readonly response: AsyncSeriesBailHook<[ProxyResponse, Exchange], Reply> | undefined
-  readonly error: AsyncSeriesBailHook<[ProxyError, Exchange], Reply> | undefined
+  readonly error: AsyncSeriesBailHook<[ProxyError, Exchange], Reply | Retry> | undefined
   readonly finish: SyncHook<[Result, Exchange]> | undefined
 }
 
@@ -86,7 +86,7 @@ export function compileExchangeHooks(plugins: readonly PluginInstance[]): Exchan
       'error',
       plugins,
       [],
-      () => new AsyncSeriesBailHook<[ProxyError, Exchange], Reply>(['subject', 'exchange']),
+      () => new AsyncSeriesBailHook<[ProxyError, Exchange], Reply | Retry>(['subject', 'exchange']),
       tapAsync
     ),
     finish: compile(

@@ -2,7 +2,7 @@ import type { output, ZodType } from 'zod'
 import { brandObject, hasBrand } from './brand.js'
 import type { Clock } from './clock.js'
 import type { Key } from './key.js'
-import type { BodyDeclaration, Endpoint, PluginHooks } from './types.js'
+import type { BodyDeclaration, BreakerState, Endpoint, HeaderList, PluginHooks } from './types.js'
 
 /** `top`: on every route. `service`: once per service, hooks 2 to 5b of every attempt on it. */
 export type Place = 'top' | 'route' | 'service'
@@ -63,18 +63,87 @@ export interface EndpointSpec {
   tags?: Record<string, string> | undefined
 }
 
-/** A service's live endpoints, and the one way to change them. */
-export interface ServiceHandle {
+/**
+ * How a service's usable endpoints are grouped into levels, and what share of the attempts each level gets. A level's
+ * health is `min(1, overprovisioning x usable / all)` of its endpoints (Envoy's priority load); each level in turn takes its
+ * health's worth of what those before it have left.
+ */
+export interface Arrangement {
+  /** By what endpoints are grouped, the weightier first. Default: `priority`. */
+  order: readonly ('zone' | 'priority')[]
+  /** Whose endpoints come first where `order` has `zone`: the zone that the proxy stands in. */
+  zone: string | undefined
+  /** From 1. Default Infinity: a level is left only when none of it is usable. */
+  overprovisioning: number
+  /**
+   * From 0 to 1: where a smaller part of a level is usable than this, all of it is used, unhealthy and ejected endpoints
+   * too, and never one whose breaker is open. Default 0: never.
+   */
+  panicThreshold: number
+}
+
+/** What a service, or each of its endpoints, takes at once. Past it an attempt is refused with OVERLOADED. */
+export interface ServiceLimits {
+  per: 'endpoint' | 'service'
+  /** Of HTTP/1.1: connections of one endpoint, whatever `per` says. */
+  maxConnections?: number | undefined
+  /** Attempts of one endpoint that wait for a connection, whatever `per` says. */
+  maxPending?: number | undefined
+  /** Attempts under way. */
+  maxRequests?: number | undefined
+  /** Of these, such as are a retry. Past it a Retry is refused, and the outcome stands. */
+  maxRetries?: number | undefined
+}
+
+/**
+ * A number of things that may be under way at once, kept by a plugin and shown by the core: on `/services` or `/routes`, and
+ * as `outrigger_limit`, `outrigger_limit_used` and `outrigger_limit_refused_total`. It outlives a reload.
+ */
+export interface Limit {
   readonly name: string
-  readonly endpoints: readonly Endpoint[]
+  /** Assign to change it. */
+  max: number
+  readonly used: number
+  /** Set by whoever keeps a queue. */
+  waiting: number
+  /** Takes one. @returns false, and counts it as refused, when there is none left */
+  take(): boolean
+  /** Gives one back. */
+  release(): void
+  /** Counts a refusal that was not `take`'s. */
+  refuse(): void
+}
+
+/** A service's live endpoints, and the one way to change them. */
+export interface ServiceHandle extends ServiceInfo {
   mark(endpoint: Endpoint, health: 'healthy' | 'unhealthy', reason?: string): void
   /** Takes an endpoint out for `ms`; a second call replaces the first. */
   eject(endpoint: Endpoint, ms: number, reason?: string): void
   /** Ends an ejection. */
   restore(endpoint: Endpoint): void
+  /**
+   * Opens the breaker of an endpoint, or with `undefined` of the service: nothing is sent there for `ms`, and after that
+   * one attempt at a time (its `probe` is true), until `reset` or the next `trip`.
+   */
+  trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void
+  /** Closes a breaker. */
+  reset(endpoint: Endpoint | undefined): void
   weigh(endpoint: Endpoint, weight: number): void
+  /** Multiplies an endpoint's weight, from 0 to 1, leaving what it is by itself alone: a slow start. */
+  scale(endpoint: Endpoint, factor: number): void
   /** The whole list anew: an endpoint whose URL stays keeps its state and connections; one that goes finishes what it has. */
   replace(endpoints: readonly EndpointSpec[]): void
+  /** Of several plugins each says its part; the last one holds where two say the same. Takes effect with the configuration. */
+  arrange(arrangement: Partial<Arrangement>): void
+  /** Takes effect with the configuration. */
+  limit(limits: ServiceLimits): void
+  /**
+   * What the plugin knows of each endpoint: made when first asked for, and kept for as long as the endpoint is, over
+   * reloads. Ask for the function once, at load.
+   *
+   * @param name of the knowledge: two that ask for the same get the same
+   */
+  keep<T>(name: string, create: (endpoint: Endpoint) => T): (endpoint: Endpoint) => T
 }
 
 /** A service as any plugin may see it, to read alone. */
@@ -82,8 +151,12 @@ export interface ServiceInfo {
   readonly name: string
   /** All of them, as they are now. */
   readonly endpoints: readonly Endpoint[]
-  /** Those that the next attempt would choose from: healthy, not ejected, of the best priority there is. */
+  /** Those that the next attempt would choose from: usable, and of the level whose turn it is. */
   usable(): readonly Endpoint[]
+  /** The service's own. `open`: every attempt on it is refused. */
+  readonly breaker: BreakerState
+  /** Attempts under way. */
+  readonly inFlight: number
 }
 
 // A worker's function has whatever parameters it has.
@@ -128,8 +201,10 @@ export interface FetchInit {
 }
 export interface FetchResult {
   readonly status: number
-  readonly headers: { get(name: string): string | undefined }
+  readonly headers: HeaderList
   readonly body: Buffer
+  /** What came behind the body: a gRPC status, say. */
+  readonly trailers: HeaderList
 }
 
 export interface SetupContext<C> {
@@ -142,6 +217,10 @@ export interface SetupContext<C> {
   readonly log: Logger
   readonly metrics: Metrics
   readonly clock: Clock
+  /** From 0 to less than 1. Under test and in the simulator it is seeded, so that what comes out can be said beforehand. */
+  random(): number
+  /** A bound of this plugin's, in the place where it is listed: of the same name and place it is the same one. */
+  limit(name: string, max: number): Limit
   /**
    * CPU-heavy work, in one line.
    *

@@ -9,7 +9,7 @@ import {
   Wait,
   type WaitHolder
 } from './async-call.js'
-import type { Reply } from './decisions.js'
+import type { Reply, Retry } from './decisions.js'
 import { applies, type PluginInstance, pluginError, type Running } from './instance.js'
 import { MessageView, type PassingMessage } from './message.js'
 import type { HistogramCell } from './plugin.js'
@@ -17,14 +17,22 @@ import type { Endpoint, Exchange, HookName } from './types.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: each hook's own types are checked where its functions are declared
 type Hook = any
-type AsyncHook = AsyncSeriesBailHook<Hook, Reply> | AsyncSeriesHook<Hook>
+type AsyncHook =
+  | AsyncSeriesBailHook<Hook, Reply>
+  | AsyncSeriesBailHook<Hook, Reply | Retry>
+  | AsyncSeriesHook<Hook>
 
-/** Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt. */
+/**
+ * Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt; so is the first Hedge of `attempt`. A
+ * wait in one of the two stands on the attempt: with hedging there are several at once.
+ */
 export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {
   const duration = instance.duration(name)
+  const ofAttempt = name === 'attempt' || name === 'outcome'
   hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
     const running = exchange as Running
-    if (applies(instance, running)) callAsync(instance, name, duration, subject, running, running, callback)
+    const holder = ofAttempt ? (subject as WaitHolder) : running
+    if (applies(instance, running)) callAsync(instance, name, duration, subject, running, holder, callback)
     else callback()
   })
 }
@@ -77,7 +85,7 @@ export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, ins
   hook.tap(instance.name, (endpoints: readonly Endpoint[], exchange: Exchange) => {
     const result = callSync(instance, name, duration, endpoints, exchange)
     if (result === undefined || result === null) return undefined
-    if (!Array.isArray(result) || !areAmong(result, endpoints)) {
+    if (!Array.isArray(result) || !areAmongOnce(result, endpoints)) {
       return refuse(instance, name, result, 'a list of endpoints', exchange, endpoints)
     }
     return result
@@ -118,8 +126,17 @@ function isAmong(value: unknown, endpoints: readonly Endpoint[]): boolean {
   return endpoints.length <= SHORT ? endpoints.includes(value as Endpoint) : membersOf(endpoints).has(value)
 }
 
+/** Frozen lists that were found to be among another one: a plugin that keeps its subsets is not checked for ever. */
+const known = new WeakMap<readonly unknown[], readonly Endpoint[]>()
+
+function areAmongOnce(values: readonly unknown[], endpoints: readonly Endpoint[]): boolean {
+  if (values === endpoints || known.get(values) === endpoints) return true
+  if (!areAmong(values, endpoints)) return false
+  if (Object.isFrozen(values) && Object.isFrozen(endpoints)) known.set(values, endpoints)
+  return true
+}
+
 function areAmong(values: readonly unknown[], endpoints: readonly Endpoint[]): boolean {
-  if (values === endpoints) return true
   for (const value of values) if (!isAmong(value, endpoints)) return false
   return true
 }

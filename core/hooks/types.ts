@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { ErrorCode, ProxyError } from '../errors.js'
-import type { Reply, Retry } from './decisions.js'
+import type { Hedge, Reply, Retry } from './decisions.js'
 import type { Key } from './key.js'
 
 type Awaitable<T> = T | Promise<T>
@@ -75,12 +75,14 @@ export interface ProxyResponse {
   readonly error: ProxyError | undefined
 }
 
+export type BreakerState = 'closed' | 'open' | 'half-open'
+
 /** One instance of a service. Marked, ejected, weighed and replaced through `ServiceHandle` alone. */
 export interface Endpoint {
   /** As configured: its identity in metrics, logs and `/services`. */
   readonly url: string
   readonly service: string
-  /** From 0; default 1. Of an endpoint with 0 nothing is asked while another is usable. */
+  /** From 0; default 1, with `ServiceHandle.scale` counted in. Of an endpoint with 0 nothing is asked while another is usable. */
   readonly weight: number
   readonly zone: string | undefined
   /** 0 is tried first; the next number when none of it is usable. */
@@ -89,6 +91,10 @@ export interface Endpoint {
   readonly healthy: boolean
   /** On the clock, in ms; 0 when not ejected. */
   readonly ejectedUntil: number
+  /** `open`: nothing is sent there. `half-open`: one attempt at a time is, to see whether it serves again. */
+  readonly breaker: BreakerState
+  /** Since when it can be used, on the clock in ms: when it came in, or was last out for any of the reasons above. */
+  readonly availableSince: number
   /** Attempts under way. */
   readonly inFlight: number
   /** Milliseconds to the response's headers, of the last attempt that got any; undefined before. */
@@ -107,9 +113,15 @@ export interface Attempt {
   readonly headers: HeaderList
   /** Milliseconds until the response's headers must be there. Set it in `attempt`. Default: what is left of the exchange. */
   timeout: number
-  /** The Retry's reason; undefined for the first. */
+  /** Milliseconds until a connection must be there, waiting for one included. Set it in `attempt`. Default: the service's for one to open. */
+  connectTimeout: number
+  /** Milliseconds that the response's body may pause. Set it in `attempt`. Default: the service's. */
+  idleTimeout: number
+  /** The Retry's reason, or `hedge`; undefined for the first. */
   readonly reason: string | undefined
-  /** On the clock, in ms. */
+  /** The one attempt that a half-open breaker, the endpoint's or the service's, lets through. */
+  readonly probe: boolean
+  /** On the clock, in ms: when it is sent, once that has been. */
   readonly startedAt: number
   /** Milliseconds to the response's headers or the error. */
   readonly latency: number
@@ -169,6 +181,13 @@ export interface Exchange {
   /** Whether this is a gRPC call: its content type says so. */
   readonly grpc: boolean
   readonly route: RouteInfo
+  /**
+   * The service that is tried: the route's, or the one a Retry named. Assign in `request` to send it to another one.
+   * @throws RangeError where none of this name is configured
+   */
+  service: string | undefined
+  /** Milliseconds for the whole of it, from its start (or from when its body was there). Default: the route's. Infinity for none. */
+  timeout: number
   readonly request: ExchangeRequest
   readonly attempts: readonly Attempt[]
   /** On the clock, in ms. */
@@ -230,11 +249,11 @@ export interface PluginHooks {
   request?(exchange: Exchange): Awaitable<Reply | undefined | void>
   candidates?(endpoints: readonly Endpoint[], exchange: Exchange): readonly Endpoint[] | undefined | void
   pick?(endpoints: readonly Endpoint[], exchange: Exchange): Endpoint | undefined | void
-  attempt?(attempt: Attempt, exchange: Exchange): Awaitable<Reply | undefined | void>
+  attempt?(attempt: Attempt, exchange: Exchange): Awaitable<Reply | Hedge | undefined | void>
   outcome?(attempt: Attempt, exchange: Exchange): Awaitable<Retry | undefined | void>
   settled?(attempt: Attempt, exchange: Exchange): void
   response?(response: ProxyResponse, exchange: Exchange): Awaitable<Reply | undefined | void>
-  error?(error: ProxyError, exchange: Exchange): Awaitable<Reply | undefined | void>
+  error?(error: ProxyError, exchange: Exchange): Awaitable<Reply | Retry | undefined | void>
   finish?(result: Result, exchange: Exchange): void
   /** Once per upgraded connection, before its first message. */
   open?(connection: UpgradedConnection, exchange: Exchange): Awaitable<void>

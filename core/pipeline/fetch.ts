@@ -63,7 +63,8 @@ export function fetchFrom(
         body,
         trailers: undefined,
         acceptsTrailers: true,
-        upgrade: undefined
+        upgrade: undefined,
+        idleTimeout: undefined
       },
       collected
     )
@@ -111,8 +112,9 @@ class Collected implements UpstreamListener {
     this.failed(new ProxyError('BAD_UPSTREAM_RESPONSE', 'the service changed protocols without being asked'))
   }
 
-  ended(): void {
-    this.done({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) })
+  ended(trailers: string[]): void {
+    const body = Buffer.concat(this.#chunks)
+    this.done({ status: this.#status, headers: this.#headers, body, trailers: new Fields(trailers) })
   }
 }
 

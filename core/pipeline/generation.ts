@@ -24,6 +24,8 @@ export interface GenerationParts extends Shared {
   readonly metrics: Metrics
   readonly store: EndpointStore
   readonly workers: WorkerPool
+  /** Where chance comes from. Default Math.random. */
+  readonly random?: () => number
 }
 
 /** A route of one configuration, compiled. */
@@ -165,6 +167,8 @@ export class Generation {
       this.services.set(service.name, new Service(service, parts))
     const setup: SetupParts = {
       ...parts,
+      random: parts.random ?? Math.random,
+      limits: parts.store.limits,
       directory: config.directory,
       serviceNamed: (name) => this.services.get(name),
       fetch: async (name, path, init) => {

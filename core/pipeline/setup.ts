@@ -20,6 +20,7 @@ import type {
 } from '../hooks/plugin.js'
 import type { BodyDeclaration, PluginHooks } from '../hooks/types.js'
 import { compileWhen } from '../route/condition.js'
+import type { LimitStore, NamedLimit } from '../service/limit.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { StartError } from './start-error.js'
 
@@ -35,6 +36,8 @@ export interface SetupParts {
   readonly metrics: Metrics
   readonly workers: WorkerPool
   readonly directory: string
+  readonly limits: LimitStore
+  random(): number
   serviceNamed(name: string): ServiceInfo | undefined
   fetch(service: string, path: string, init: FetchInit): Promise<FetchResult>
 }
@@ -42,6 +45,8 @@ export interface SetupParts {
 export interface PlacedInstance extends PluginInstance {
   readonly use: PluginUse
   readonly place: { readonly kind: Place; readonly name: string }
+  /** What it bounds. */
+  readonly limits: readonly NamedLimit[]
   /** Runs the plugin's `onClose` functions, last one first. Never rejects. */
   close(): Promise<void>
 }
@@ -61,6 +66,7 @@ export async function setUp(
   const on = place.kind === 'top' ? {} : { [place.kind]: place.name }
   const log = parts.log.child({ plugin: name, ...on })
   const closers: (() => void | Promise<void>)[] = []
+  const limits: NamedLimit[] = []
   const close = () => runClosers(closers, parts.clock, log)
   try {
     const returned = await withTimeout(
@@ -71,6 +77,13 @@ export async function setUp(
         log,
         metrics: parts.metrics,
         clock: parts.clock,
+        random: () => parts.random(),
+        limit: (wanted: string, max: number) => {
+          const limit = parts.limits.hold(place, wanted, max)
+          limits.push(limit)
+          closers.push(() => parts.limits.release(place, wanted))
+          return limit
+        },
         worker: <F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions) =>
           parts.workers.bind<F>(file, exportName, options),
         service,
@@ -85,7 +98,7 @@ export async function setUp(
     const hooks = checkHooks(returned ?? {})
     if (place.kind === 'service') warnOfUnheard(hooks, log)
     const body = typeof plugin.body === 'function' ? plugin.body(use.config) : plugin.body
-    return instance(use, place, hooks, body, log, close, parts)
+    return instance(use, place, hooks, body, log, close, limits, parts)
   } catch (cause) {
     await close()
     if (cause instanceof StartError) throw cause
@@ -102,6 +115,7 @@ function instance(
   body: BodyDeclaration | undefined,
   log: Logger,
   close: () => Promise<void>,
+  limits: readonly NamedLimit[],
   parts: SetupParts
 ): PlacedInstance {
   const { durations, failures } = pluginMetrics(parts.metrics)
@@ -109,6 +123,7 @@ function instance(
     name: use.name,
     use,
     place,
+    limits,
     hooks,
     body,
     when: use.when === undefined ? undefined : compileWhen(use.when),

@@ -1,6 +1,6 @@
 import type { AttemptHooks, ExchangeHooks, UpgradeHooks } from '../hooks/hook-set.js'
 import type { Place } from '../hooks/plugin.js'
-import type { HookName } from '../hooks/types.js'
+import type { BreakerState, HookName } from '../hooks/types.js'
 
 /** A running proxy, as the binary, the admin and `createProxy`'s callers see it. */
 export interface Proxy {
@@ -51,11 +51,49 @@ export interface RouteView {
   timeout: number
   /** Each hook that anything runs in, with its plugins in the order they run. */
   hooks: Partial<Record<HookName, string[]>>
+  /** What the route's plugins bound. */
+  limits: LimitView[]
+}
+
+/** So many at once, and no more. */
+export interface LimitView {
+  name: string
+  max: number
+  used: number
+  waiting: number
+  refused: number
+}
+
+export interface BreakerView {
+  state: BreakerState
+  /** ms until one attempt is let through; 0 unless it is open. */
+  openFor: number
+  /** Why it opened; undefined while it is closed. */
+  reason: string | undefined
+}
+
+/** Endpoints of one priority, one zone or both, and what share of the attempts they get. */
+export interface LevelView {
+  /** Whether they are of the proxy's own zone; undefined where zones make no difference. */
+  local: boolean | undefined
+  priority: number | undefined
+  endpoints: number
+  usable: number
+  /** From 0 to 1. */
+  share: number
+  /** So few are usable that all are used. */
+  panic: boolean
 }
 
 export interface ServiceView {
   name: string
   plugins: string[]
+  /** Attempts under way. */
+  inFlight: number
+  breaker: BreakerView
+  /** What its plugins bound. */
+  limits: LimitView[]
+  levels: LevelView[]
   endpoints: EndpointView[]
 }
 
@@ -64,7 +102,9 @@ export interface EndpointView {
   healthy: boolean
   /** Why it was marked unhealthy or ejected; undefined when it is neither. */
   reason: string | undefined
+  /** As it counts now: a slow start's part in it is `scale`. */
   weight: number
+  scale: number
   zone: string | undefined
   priority: number
   tags: Record<string, string>
@@ -74,6 +114,9 @@ export interface EndpointView {
   /** ms that an ejection still lasts; 0 when not ejected. */
   ejectedFor: number
   ejections: number
+  breaker: BreakerView
+  /** ms since it can be used; undefined while it cannot. */
+  availableFor: number | undefined
   attempts: number
   failures: number
 }

@@ -3,16 +3,27 @@ import { orderOf } from '../hooks/hook-set.js'
 import { HOOK_NAMES } from '../hooks/names.js'
 import type { HookName } from '../hooks/types.js'
 import type { Generation, RoutePipeline } from '../pipeline/generation.js'
+import type { PlacedInstance } from '../pipeline/setup.js'
+import type { Breaker } from '../service/breaker.js'
 import type { EndpointState } from '../service/endpoint.js'
 import type { Service } from '../service/service.js'
-import type { EndpointView, PluginView, RouteView, ServiceView } from './types.js'
+import type { BreakerView, EndpointView, LimitView, PluginView, RouteView, ServiceView } from './types.js'
 
 export function routeViews(generation: Generation): RouteView[] {
   return generation.routes.map((route) => {
     const { name, match, listeners, service, timeout } = route.config
     const given = Object.fromEntries(Object.entries(match).filter(([, value]) => value !== undefined))
     const on = listeners ?? [...generation.config.listeners.keys()]
-    return { name, match: given, listeners: [...on], service, timeout, hooks: hooksOf(route, generation) }
+    const own = route.plugins.filter(({ place }) => place.kind === 'route')
+    return {
+      name,
+      match: given,
+      listeners: [...on],
+      service,
+      timeout,
+      hooks: hooksOf(route, generation),
+      limits: limitViews(own)
+    }
   })
 }
 
@@ -34,8 +45,54 @@ export function serviceViews(generation: Generation, now: number): ServiceView[]
   return [...generation.services.values()].map((service) => ({
     name: service.name,
     plugins: generation.instancesOf(service).map(({ name }) => name),
+    inFlight: service.inFlight,
+    breaker: breakerView(service.load.breaker, now),
+    limits: [...limitViews(generation.instancesOf(service)), ...ownLimits(service)],
+    levels: service.levels.map(({ local, priority, all, usable, share, panic }) => ({
+      local,
+      priority,
+      endpoints: all,
+      usable,
+      share,
+      panic
+    })),
     endpoints: endpointViews(service, now)
   }))
+}
+
+function limitViews(instances: readonly PlacedInstance[]): LimitView[] {
+  return instances.flatMap(({ limits }) =>
+    limits.map(({ name, max, used, waiting, refused }) => ({ name, max, used, waiting, refused }))
+  )
+}
+
+/** Those that a plugin asked the core to keep. */
+function ownLimits({ limits, load, refused }: Service): LimitView[] {
+  const views: LimitView[] = []
+  const { per, maxRequests, maxRetries } = limits
+  if (per === 'service' && maxRequests !== undefined)
+    views.push({
+      name: 'requests',
+      max: maxRequests,
+      used: load.inFlight,
+      waiting: 0,
+      refused: refused.requests
+    })
+  if (maxRetries !== undefined)
+    views.push({
+      name: 'retries',
+      max: maxRetries,
+      used: load.retrying,
+      waiting: 0,
+      refused: refused.retries
+    })
+  return views
+}
+
+function breakerView(breaker: Breaker, now: number): BreakerView {
+  breaker.admits(now)
+  const { state, until, reason } = breaker
+  return { state, openFor: state === 'open' ? until - now : 0, reason }
 }
 
 function endpointViews(service: Service, now: number): EndpointView[] {
@@ -50,6 +107,7 @@ function endpointViews(service: Service, now: number): EndpointView[] {
       healthy,
       reason,
       weight,
+      scale: endpoint.factor,
       zone,
       priority,
       tags: { ...tags },
@@ -57,6 +115,8 @@ function endpointViews(service: Service, now: number): EndpointView[] {
       latency,
       ejectedFor,
       ejections,
+      breaker: breakerView(endpoint.circuit, now),
+      availableFor: endpoint.usable(now) ? now - endpoint.availableSince : undefined,
       attempts,
       failures
     }

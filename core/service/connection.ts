@@ -31,6 +31,8 @@ export interface UpstreamRequest {
   readonly acceptsTrailers: boolean
   /** The protocol to change to, `websocket`: answered by `upgraded`, or refused by `responded`. */
   readonly upgrade: string | undefined
+  /** ms that the response's body may pause; undefined: as the way itself says. */
+  readonly idleTimeout: number | undefined
 }
 
 /** What becomes of a request. After `failed`, `ended` or `upgraded` nothing more is called. */
@@ -66,6 +68,8 @@ export interface Call {
 /** The way to one endpoint. */
 export interface Connection {
   send(request: UpstreamRequest, listener: UpstreamListener): Call
+  /** So many connections from now on; of those there are too many, none is cut. */
+  resize(maxConnections: number): void
   /** Takes no more requests; those under way end. */
   close(): void
   /** Cuts what is under way. */

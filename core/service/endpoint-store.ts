@@ -5,11 +5,18 @@ import type { CredentialStore } from '../tls/credential-store.js'
 import { LiveUpstreamTls } from '../tls/upstream.js'
 import type { Connection, UpstreamOptions } from './connection.js'
 import { EndpointState } from './endpoint.js'
+import { LimitStore } from './limit.js'
+import { ServiceLoad } from './load.js'
 
 interface Kept {
   readonly endpoint: EndpointState
   readonly tls: LiveUpstreamTls | undefined
   /** Services, of the running configuration and of those that retire, that hold it. */
+  holders: number
+}
+
+interface KeptLoad {
+  readonly load: ServiceLoad
   holders: number
 }
 
@@ -27,7 +34,10 @@ export interface EndpointStoreOptions {
 export class EndpointStore {
   /** Grows with each change of any endpoint's state: lists derived from it are out of date. */
   version = 0
+  /** What plugins bound, of the whole process as well. */
+  readonly limits: LimitStore
   readonly #kept = new Map<string, Kept>()
+  readonly #loads = new Map<string, KeptLoad>()
   readonly #metrics: MetricsRegistry
   readonly #credentials: CredentialStore | undefined
   readonly #healthy: MetricFamily<GaugeCell>
@@ -36,6 +46,7 @@ export class EndpointStore {
 
   constructor(metrics: MetricsRegistry, { connect, credentials }: EndpointStoreOptions) {
     this.#metrics = metrics
+    this.limits = new LimitStore(metrics)
     this.#credentials = credentials
     this.#connect = connect
     this.#healthy = metrics.gauge({
@@ -77,6 +88,19 @@ export class EndpointStore {
     this.#forget(endpoint)
     endpoint.upstream.close()
     kept.tls?.release()
+  }
+
+  /** What is under way on the service of this name. */
+  acquireLoad(service: string): ServiceLoad {
+    let kept = this.#loads.get(service)
+    if (kept === undefined) this.#loads.set(service, (kept = { load: new ServiceLoad(), holders: 0 }))
+    kept.holders++
+    return kept.load
+  }
+
+  releaseLoad(service: string): void {
+    const kept = this.#loads.get(service)
+    if (kept !== undefined && --kept.holders === 0) this.#loads.delete(service)
   }
 
   /** Its series go with it, unless it only came to be connected to in another way. */

@@ -1,6 +1,7 @@
 import type { EndpointConfig } from '../config/types.js'
 import type { GaugeCell } from '../hooks/plugin.js'
-import type { Endpoint } from '../hooks/types.js'
+import type { BreakerState, Endpoint } from '../hooks/types.js'
+import { Breaker } from './breaker.js'
 import type { Connection } from './connection.js'
 
 /** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */
@@ -8,13 +9,18 @@ export class EndpointState implements Endpoint {
   readonly url: string
   readonly service: string
   readonly upstream: Connection
+  /** `baseWeight` times `factor`. */
   weight = 1
+  baseWeight = 1
+  factor = 1
   zone: string | undefined = undefined
   priority = 0
   tags: Readonly<Record<string, string>> = {}
   healthy = true
   ejectedUntil = 0
   ejections = 0
+  readonly circuit = new Breaker()
+  availableSince = 0
   inFlight = 0
   latency: number | undefined = undefined
   attempts = 0
@@ -28,6 +34,8 @@ export class EndpointState implements Endpoint {
   /** What failed attempts on it said last, while none has succeeded since; and when that was told, on the clock. */
   trouble: string | undefined = undefined
   troubleToldAt = 0
+  /** What plugins know of it, by name: `ServiceHandle.keep`. */
+  readonly kept = new Map<string, unknown>()
   /** Attempts it may hold: connections and those waiting for one. */
   capacity = Number.POSITIVE_INFINITY
   /** @internal 1 while usable, 0 otherwise. */
@@ -39,16 +47,32 @@ export class EndpointState implements Endpoint {
     this.upstream = upstream
   }
 
-  describe(config: EndpointConfig, capacity: number): void {
+  describe(config: EndpointConfig): void {
     this.described = true
-    this.capacity = capacity
-    this.weight = config.weight
+    this.weigh(config.weight, this.factor)
     this.zone = config.zone
     this.priority = config.priority
     this.tags = config.tags
   }
 
+  get breaker(): BreakerState {
+    return this.circuit.state
+  }
+
+  weigh(weight: number, factor: number): void {
+    this.baseWeight = weight
+    this.factor = factor
+    this.weight = weight * factor
+  }
+
+  /** One of the reasons for its being out is over. */
+  cameBack(now: number): void {
+    const usable = this.usable(now)
+    this.gauge?.set(usable ? 1 : 0)
+    if (usable) this.availableSince = now
+  }
+
   usable(now: number): boolean {
-    return this.healthy && this.ejectedUntil <= now
+    return this.healthy && this.ejectedUntil <= now && this.circuit.admits(now)
   }
 }

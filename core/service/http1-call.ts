@@ -16,8 +16,6 @@ const cancelled = new Error('cancelled')
 
 /** Whoever has it wait for a connection. */
 export interface CallOwner {
-  /** ms that a response body may pause. */
-  readonly idleTimeout: number
   forget(call: Http1Call): void
 }
 
@@ -35,6 +33,7 @@ export class Http1Call extends Deadline implements Call {
   readonly httpVersion = '1.1'
   readonly #owner: CallOwner
   readonly #listener: UpstreamListener
+  readonly #idleTimeout: number
   #slot: Slot | undefined = undefined
   #abort: ((reason?: Error) => void) | undefined = undefined
   /** The listener hears nothing more. */
@@ -46,10 +45,12 @@ export class Http1Call extends Deadline implements Call {
   /** The upstream's part is done; the listener hears of it once it has taken what waits. */
   #trailers: string[] | undefined = undefined
 
-  constructor(owner: CallOwner, listener: UpstreamListener) {
+  /** @param idleTimeout ms that the response's body may pause */
+  constructor(owner: CallOwner, listener: UpstreamListener, idleTimeout: number) {
     super()
     this.#owner = owner
     this.#listener = listener
+    this.#idleTimeout = idleTimeout
   }
 
   get cancelled(): boolean {
@@ -184,7 +185,7 @@ export class Http1Call extends Deadline implements Call {
   }
 
   #watch(): void {
-    pauses.watch(this, this.#owner.idleTimeout)
+    pauses.watch(this, this.#idleTimeout)
   }
 
   #finish(trailers: string[]): void {

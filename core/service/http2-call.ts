@@ -134,7 +134,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
 
   /** Its body may have paused for too long. */
   override expire(): void {
-    const { idleTimeout } = this.#owner
+    const idleTimeout = this.#request.idleTimeout ?? this.#owner.idleTimeout
     const now = systemClock.now()
     // While the reader waits, so does the upstream.
     if (this.#paused) this.#movedAt = now
@@ -296,7 +296,7 @@ export class Http2Call extends Deadline implements Call, StreamReader, UploadOwn
   }
 
   #watch(): void {
-    const { idleTimeout } = this.#owner
+    const idleTimeout = this.#request.idleTimeout ?? this.#owner.idleTimeout
     if (!(idleTimeout > 0)) return
     this.#movedAt = systemClock.now()
     pauses.watch(this, idleTimeout / LOOKS)

@@ -25,7 +25,7 @@ const unused: Failure = {
 export class Http2Upstream implements Connection, CallOwner, SessionOwner {
   readonly idleTimeout: number
   readonly #options: SessionOptions
-  readonly #maxConnections: number
+  #maxConnections: number
   /** Those that take requests. */
   #sessions: Session[] = []
   readonly #connecting = new Set<Session>()
@@ -63,6 +63,11 @@ export class Http2Upstream implements Connection, CallOwner, SessionOwner {
       this.place(call)
     }
     return call
+  }
+
+  resize(maxConnections: number): void {
+    this.#maxConnections = maxConnections
+    if (this.#waiting.size > 0) this.#widen()
   }
 
   close(): void {

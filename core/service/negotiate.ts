@@ -49,6 +49,11 @@ export class Negotiated implements Connection {
     return call
   }
 
+  resize(maxConnections: number): void {
+    this.#http2.resize(maxConnections)
+    this.#http1.resize(maxConnections)
+  }
+
   close(): void {
     this.#http2.close()
     this.#http1.close()

@@ -1,16 +1,33 @@
 import type { EndpointConfig, ServiceConfig } from '../config/types.js'
+import { ProxyError } from '../errors.js'
 import type { Clock } from '../hooks/clock.js'
-import type { CounterCell, EndpointSpec, Logger, Metrics, ServiceHandle } from '../hooks/plugin.js'
-import type { Endpoint } from '../hooks/types.js'
+import type {
+  Arrangement,
+  CounterCell,
+  EndpointSpec,
+  Logger,
+  Metrics,
+  ServiceHandle,
+  ServiceLimits
+} from '../hooks/plugin.js'
+import type { BreakerState, Endpoint } from '../hooks/types.js'
 import { RoundRobin } from './balance/round-robin.js'
+import type { Breaker } from './breaker.js'
+import { checkEndpoint, checkWeight } from './check.js'
+import { Choice } from './choice.js'
 import type { EndpointState } from './endpoint.js'
 import type { EndpointStore } from './endpoint-store.js'
+import type { Level } from './levels.js'
+import type { ServiceLoad } from './load.js'
+import { type BreakerMetrics, breakerMetrics, STATE_NUMBERS } from './service-metrics.js'
 
 export interface ServiceParts {
   readonly store: EndpointStore
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  /** Default Math.random. */
+  readonly random?: () => number
 }
 
 /** A service of one configuration, and the handle its plugins change it through. */
@@ -18,13 +35,15 @@ export class Service implements ServiceHandle {
   readonly name: string
   readonly config: ServiceConfig
   readonly balance = new RoundRobin()
+  readonly load: ServiceLoad
   readonly #parts: ServiceParts
+  readonly #choice: Choice
   readonly #ejections: CounterCell
+  readonly #breakers: BreakerMetrics
   #endpoints: readonly EndpointState[]
-  #usable: readonly EndpointState[] = []
-  #seen = -1
-  /** When the next ejection ends, on the clock. */
-  #nextChange = 0
+  /** What the limits had no place for. */
+  readonly refused = { requests: 0, retries: 0 }
+  #limits: ServiceLimits = { per: 'endpoint' }
   #active = false
   #closed = false
   /** What to make of the endpoints once this configuration is the running one: until then they are another's. */
@@ -34,6 +53,7 @@ export class Service implements ServiceHandle {
     this.name = config.name
     this.config = config
     this.#parts = parts
+    this.#choice = new Choice(parts.clock, parts.random ?? Math.random)
     this.#ejections = parts.metrics
       .counter({
         name: 'outrigger_ejections_total',
@@ -41,14 +61,17 @@ export class Service implements ServiceHandle {
         labels: ['service']
       })
       .labels(config.name)
+    this.#breakers = breakerMetrics(parts.metrics)
+    this.load = parts.store.acquireLoad(config.name)
     this.#endpoints = Object.freeze(config.endpoints.map((endpoint) => this.#acquire(endpoint)))
   }
 
-  /** This configuration is the running one now: its weights, zones and tags hold. */
+  /** This configuration is the running one now: its weights, zones, tags and limits hold. */
   activate(): void {
     this.#active = true
     for (const [endpoint, config] of this.#described) this.#describe(endpoint, config)
     this.#described.clear()
+    for (const endpoint of this.#endpoints) this.#bound(endpoint)
     this.#parts.store.version++
   }
 
@@ -56,12 +79,55 @@ export class Service implements ServiceHandle {
     return this.#endpoints
   }
 
-  /** Of those healthy and not ejected, the ones of the best priority: the same frozen list until something changes. */
+  get breaker(): BreakerState {
+    return this.load.breaker.state
+  }
+
+  get inFlight(): number {
+    return this.load.inFlight
+  }
+
+  get limits(): ServiceLimits {
+    return this.#limits
+  }
+
+  /** Up to date. */
+  get levels(): readonly Level[] {
+    this.#choice.refresh(this.#endpoints, this.#parts.store.version)
+    return this.#choice.levels
+  }
+
+  /** Of the level whose turn it is, those that may be used: the same frozen list until something changes. */
   usable(): readonly EndpointState[] {
-    const { store, clock } = this.#parts
-    if (this.#seen !== store.version || (this.#nextChange !== 0 && clock.now() >= this.#nextChange))
-      this.#refresh()
-    return this.#usable
+    return this.#choice.of(this.#endpoints, this.#parts.store.version)
+  }
+
+  /** Whether it takes one more attempt; otherwise why not. */
+  refusal(retry: boolean): ProxyError | undefined {
+    const { load } = this
+    if (load.breaker.state !== 'closed' && !load.breaker.admits(this.#parts.clock.now()))
+      return this.#circuitOpen(load.breaker.until)
+    const { per, maxRequests, maxRetries } = this.#limits
+    if (per === 'service' && maxRequests !== undefined && load.inFlight >= maxRequests) {
+      this.refused.requests++
+      return overloaded()
+    }
+    if (retry && maxRetries !== undefined && load.retrying >= maxRetries) {
+      this.refused.retries++
+      return overloaded()
+    }
+    return undefined
+  }
+
+  /** Why nothing can be chosen. */
+  unavailable(): ProxyError {
+    let opensAt = Number.POSITIVE_INFINITY
+    for (const { circuit } of this.#endpoints) {
+      if (circuit.state !== 'closed' && circuit.until < opensAt) opensAt = circuit.until
+    }
+    return opensAt === Number.POSITIVE_INFINITY
+      ? new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used')
+      : this.#circuitOpen(opensAt)
   }
 
   mark(endpoint: Endpoint, health: 'healthy' | 'unhealthy', reason?: string): void {
@@ -70,7 +136,7 @@ export class Service implements ServiceHandle {
     if (state === undefined || state.healthy === healthy) return
     state.healthy = healthy
     state.reason = healthy ? undefined : (reason ?? 'marked unhealthy')
-    this.#changed(state)
+    this.#changed(state, healthy)
     this.#parts.log.info({ service: this.name, endpoint: state.url, reason }, `endpoint is ${health}`)
   }
 
@@ -81,7 +147,7 @@ export class Service implements ServiceHandle {
     state.ejections++
     state.ejectionReason = reason ?? 'ejected'
     this.#ejections.inc()
-    this.#changed(state)
+    this.#changed(state, false)
     this.#parts.log.info({ service: this.name, endpoint: state.url, ms, reason }, 'endpoint is ejected')
   }
 
@@ -89,23 +155,64 @@ export class Service implements ServiceHandle {
     const state = this.#own(endpoint)
     if (state === undefined || state.ejectedUntil === 0) return
     state.ejectedUntil = 0
-    this.#changed(state)
+    this.#changed(state, true)
+  }
+
+  trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void {
+    const state = endpoint && this.#own(endpoint)
+    if ((endpoint !== undefined && state === undefined) || !(ms > 0)) return
+    const breaker = state?.circuit ?? this.load.breaker
+    breaker.trip(this.#parts.clock.now() + ms, reason)
+    this.#breakers.trips.labels(this.name).inc()
+    this.#breakerChanged(breaker, state, false)
+    this.#parts.log.info({ service: this.name, endpoint: state?.url, ms, reason }, 'breaker opens')
+  }
+
+  reset(endpoint: Endpoint | undefined): void {
+    const state = endpoint && this.#own(endpoint)
+    if (endpoint !== undefined && state === undefined) return
+    const breaker = state?.circuit ?? this.load.breaker
+    if (breaker.state === 'closed') return
+    breaker.reset()
+    this.#breakerChanged(breaker, state, true)
+    this.#parts.log.info({ service: this.name, endpoint: state?.url }, 'breaker closes')
+  }
+
+  /** An attempt goes there. @returns the half-open breakers that it is the probe of, if any; `probed` is owed then */
+  begin(endpoint: EndpointState): readonly Breaker[] | undefined {
+    const own = endpoint.circuit.begin()
+    const whole = this.load.breaker.begin()
+    if (!own && !whole) return undefined
+    // A half-open endpoint is not to be chosen again until its probe has ended.
+    if (own) this.#breakerChanged(endpoint.circuit, endpoint, false)
+    return own && whole ? [endpoint.circuit, this.load.breaker] : [own ? endpoint.circuit : this.load.breaker]
+  }
+
+  /** The probe has ended. */
+  probed(breakers: readonly Breaker[]): void {
+    for (const breaker of breakers) breaker.probed()
+    this.#parts.store.version++
   }
 
   weigh(endpoint: Endpoint, weight: number): void {
     checkWeight(weight)
     const state = this.#own(endpoint)
-    if (state === undefined || state.weight === weight) return
-    state.weight = weight
-    this.#changed(state)
+    if (state === undefined || state.baseWeight === weight) return
+    state.weigh(weight, state.factor)
+    this.#changed(state, false)
+  }
+
+  scale(endpoint: Endpoint, factor: number): void {
+    if (!(factor >= 0 && factor <= 1)) throw new RangeError(`a weight is scaled by 0 to 1, not ${factor}`)
+    const state = this.#own(endpoint)
+    if (state === undefined || state.factor === factor) return
+    state.weigh(state.baseWeight, factor)
+    this.#changed(state, false)
   }
 
   replace(specs: readonly EndpointSpec[]): void {
     if (this.#closed) return
-    for (const { url, weight = 1 } of specs) {
-      checkUrl(url)
-      checkWeight(weight)
-    }
+    for (const spec of specs) checkEndpoint(spec)
     const before = this.#endpoints
     const urls = new Set<string>()
     const next: EndpointState[] = []
@@ -119,67 +226,86 @@ export class Service implements ServiceHandle {
     this.#parts.store.version++
   }
 
+  arrange(arrangement: Partial<Arrangement>): void {
+    const { overprovisioning = 1, panicThreshold = 0 } = arrangement
+    if (!(overprovisioning >= 1))
+      throw new RangeError(`overprovisioning is 1 or more, not ${overprovisioning}`)
+    if (!(panicThreshold >= 0 && panicThreshold <= 1))
+      throw new RangeError(`a panic threshold is from 0 to 1, not ${panicThreshold}`)
+    this.#choice.arrange(arrangement)
+  }
+
+  limit(limits: ServiceLimits): void {
+    const given = Object.entries(limits).filter(([, value]) => value !== undefined)
+    this.#limits = { ...this.#limits, ...Object.fromEntries(given) }
+    if (this.#active) for (const endpoint of this.#endpoints) this.#bound(endpoint)
+  }
+
+  keep<T>(name: string, create: (endpoint: Endpoint) => T): (endpoint: Endpoint) => T {
+    return (endpoint) => {
+      const { kept } = endpoint as EndpointState
+      let known = kept.get(name) as T | undefined
+      if (known === undefined) kept.set(name, (known = create(endpoint)))
+      return known
+    }
+  }
+
   /** Gives its endpoints back; those that no other configuration holds close when their last attempt has ended. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     for (const endpoint of this.#endpoints) this.#parts.store.release(this.config, endpoint)
+    this.#parts.store.releaseLoad(this.name)
   }
 
   #acquire(config: EndpointConfig): EndpointState {
     const endpoint = this.#parts.store.acquire(this.config, config)
+    if (!endpoint.described) endpoint.availableSince = this.#parts.clock.now()
     if (this.#active || !endpoint.described) this.#describe(endpoint, config)
     else this.#described.set(endpoint, config)
     return endpoint
   }
 
   #describe(endpoint: EndpointState, config: EndpointConfig): void {
-    endpoint.describe(config, this.config.maxConnections + this.config.maxPending)
+    endpoint.describe(config)
+    this.#bound(endpoint)
+  }
+
+  #bound(endpoint: EndpointState): void {
+    const { per, maxRequests = Number.POSITIVE_INFINITY } = this.#limits
+    const { maxConnections = this.config.maxConnections, maxPending = this.config.maxPending } = this.#limits
+    const held = maxConnections + maxPending
+    endpoint.capacity = per === 'endpoint' ? Math.min(held, maxRequests) : held
+    endpoint.upstream.resize(maxConnections)
   }
 
   #own(endpoint: Endpoint): EndpointState | undefined {
-    return this.#endpoints.find((own) => own === endpoint)
+    // Of a list of thousands, most calls are about an endpoint that is the service's own by its own word.
+    const state = endpoint as EndpointState
+    return state.service === this.name && this.#endpoints.includes(state) ? state : undefined
   }
 
-  #changed(state: EndpointState): void {
-    state.gauge?.set(state.usable(this.#parts.clock.now()) ? 1 : 0)
+  #changed(state: EndpointState, back: boolean): void {
+    const now = this.#parts.clock.now()
+    if (back) state.cameBack(now)
+    else state.gauge?.set(state.usable(now) ? 1 : 0)
     this.#parts.store.version++
   }
 
-  #refresh(): void {
-    const now = this.#parts.clock.now()
-    this.#seen = this.#parts.store.version
-    this.#nextChange = 0
-    const usable: EndpointState[] = []
-    for (const endpoint of this.#endpoints) {
-      if (endpoint.ejectedUntil !== 0) {
-        if (endpoint.ejectedUntil > now) {
-          if (this.#nextChange === 0 || endpoint.ejectedUntil < this.#nextChange)
-            this.#nextChange = endpoint.ejectedUntil
-        } else {
-          endpoint.ejectedUntil = 0
-          endpoint.gauge?.set(endpoint.healthy ? 1 : 0)
-        }
-      }
-      if (!endpoint.usable(now)) continue
-      // The lower number is tried first: the next one's turn comes when none of these is left.
-      if (usable.length > 0 && endpoint.priority < (usable[0] as EndpointState).priority) usable.length = 0
-      if (usable.length === 0 || endpoint.priority === (usable[0] as EndpointState).priority)
-        usable.push(endpoint)
-    }
-    this.#usable = Object.freeze(usable)
+  #breakerChanged(breaker: Breaker, state: EndpointState | undefined, back: boolean): void {
+    this.#breakers.state.labels(this.name, state?.url ?? '*').set(STATE_NUMBERS[breaker.state])
+    if (state === undefined) this.#parts.store.version++
+    else this.#changed(state, back)
+  }
+
+  #circuitOpen(until: number): ProxyError {
+    const seconds = Math.max(1, Math.ceil((until - this.#parts.clock.now()) / 1000))
+    return new ProxyError('CIRCUIT_OPEN', 'the service has failed too often and is left alone for a time', {
+      headers: { 'retry-after': String(seconds) }
+    })
   }
 }
 
-function checkWeight(weight: number): void {
-  if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
-    throw new RangeError(`a weight is 0 or more, not ${weight}`)
-  }
-}
-
-function checkUrl(url: string): void {
-  if (url.startsWith('unix:/')) return
-  const { protocol } = new URL(url)
-  if (protocol !== 'http:' && protocol !== 'https:')
-    throw new TypeError(`not an endpoint: ${JSON.stringify(url)}`)
+export function overloaded(): ProxyError {
+  return new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } })
 }

@@ -19,11 +19,11 @@ interface Waiting {
  * each request, and does not say which of them a request is on.
  */
 export class Upstream implements Connection, SlotOwner, CallOwner {
-  readonly idleTimeout: number
+  readonly #idleTimeout: number
   readonly #origin: string
   readonly #options: Client.Options
   readonly #connect: buildConnector.connector
-  readonly #maxConnections: number
+  #maxConnections: number
   readonly #serverName: string | null
   readonly #slots = new Set<Slot>()
   /** The last one to become free is the next to be used, so that what is not needed grows old and closes. */
@@ -42,7 +42,7 @@ export class Upstream implements Connection, SlotOwner, CallOwner {
       { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) },
       tls
     )
-    this.idleTimeout = idleTimeout
+    this.#idleTimeout = idleTimeout
     this.#maxConnections = maxConnections
     this.#options = {
       pipelining: 1,
@@ -58,7 +58,7 @@ export class Upstream implements Connection, SlotOwner, CallOwner {
   }
 
   send(request: UpstreamRequest, listener: UpstreamListener): Call {
-    const call = new Http1Call(this, listener)
+    const call = new Http1Call(this, listener, request.idleTimeout ?? this.#idleTimeout)
     const options: Dispatcher.DispatchOptions & { servername?: string } = {
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
@@ -71,6 +71,16 @@ export class Upstream implements Connection, SlotOwner, CallOwner {
     if (slot === undefined) this.#waiting.push({ options, call })
     else slot.dispatch(options, call)
     return call
+  }
+
+  resize(maxConnections: number): void {
+    this.#maxConnections = maxConnections
+    while (this.#waiting.length > 0) {
+      const slot = this.#open()
+      if (slot === undefined) return
+      const { options, call } = this.#waiting.shift() as Waiting
+      slot.dispatch(options, call)
+    }
   }
 
   close(): void {

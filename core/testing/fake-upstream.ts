@@ -45,6 +45,7 @@ export class FakeUpstreams {
         setImmediate(() => void this.#answer(endpoint, request, listener, call))
         return call
       },
+      resize: () => {},
       close: () => {},
       destroy: () => {}
     }

@@ -9,6 +9,7 @@ import { Deadlines } from '../hooks/deadlines.js'
 import {
   type ConfigSchema,
   definePlugin,
+  type EndpointSpec,
   type Place,
   type Plugin,
   type PluginDefinition
@@ -17,6 +18,8 @@ import type { Exchange, HeaderList, PluginHooks, Result } from '../hooks/types.j
 import { MetricsRegistry } from '../metrics/registry.js'
 import { Generation } from '../pipeline/generation.js'
 import { accept } from '../server/accept.js'
+import type { ServiceView } from '../server/types.js'
+import { serviceViews } from '../server/views.js'
 import { EndpointStore } from '../service/endpoint-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { CapturedLog, type LogLine } from './captured-log.js'
@@ -30,12 +33,18 @@ export interface RunOptions {
   /** Where the plugin stands. Default: the first place it allows, else a route. */
   place?: Place
   /** The endpoints of the service behind it. Default: two. */
-  endpoints?: readonly string[]
+  endpoints?: readonly (string | EndpointSpec)[]
+  /** More services: their endpoints, by name. */
+  services?: Readonly<Record<string, readonly (string | EndpointSpec)[]>>
   /** What they answer. Default: 200 `ok`. */
   upstream?: UpstreamHandler
-  /** More plugins with it, in the order they are listed: those before, and those behind. Each has its default configuration. */
-  before?: readonly Plugin[]
-  after?: readonly Plugin[]
+  /** More plugins in its place, in the order they are listed: those before, and those behind. With no configuration: its defaults. */
+  before?: readonly Listed[]
+  after?: readonly Listed[]
+  /** More plugins on the service, where this one stands elsewhere. */
+  onService?: readonly Listed[]
+  /** Where chance comes from: from 0 to less than 1. Default: the same numbers in each run. */
+  random?: () => number
   /** Keys that every plugin has. */
   onFailure?: 'close' | 'skip'
   /** ms */
@@ -48,6 +57,9 @@ export interface RunOptions {
    */
   autoAdvance?: boolean
 }
+
+/** A plugin, or one with its configuration. */
+export type Listed = Plugin | readonly [plugin: Plugin, config: unknown]
 
 export interface AttemptSeen {
   endpoint: string
@@ -81,6 +93,8 @@ export interface PluginRun {
   readonly log: LogLine[]
   /** Everything the endpoints got. */
   readonly seen: UpstreamSeen[]
+  /** The service behind it as `/services` would show it. Once a request was made. */
+  readonly service: ServiceView
   /** The Prometheus text. */
   metrics(): Promise<string>
   /** Runs `onClose`. */
@@ -139,6 +153,7 @@ class Run implements PluginRun {
   readonly #upstreams: FakeUpstreams
   readonly #deadlines = new Deadlines(this.clock)
   readonly #generation: Promise<Generation>
+  #built: Generation | undefined
   readonly #workers: WorkerPool
   readonly #results = new Map<Exchange, Result>()
   readonly #autoAdvance: boolean
@@ -154,11 +169,13 @@ class Run implements PluginRun {
       log: this.#log,
       metrics: this.#metrics,
       store,
-      workers: this.#workers
+      workers: this.#workers,
+      random: options.random ?? seeded()
     }
     const config = configOf(subject, options, this.#recorder())
     this.#generation = Generation.build(config, parts).then((generation) => {
       generation.activate()
+      this.#built = generation
       return generation
     })
     // Told by each request; a run of which no request is made must not end the process.
@@ -171,6 +188,12 @@ class Run implements PluginRun {
 
   get seen(): UpstreamSeen[] {
     return this.#upstreams.seen
+  }
+
+  get service(): ServiceView {
+    const [view] = this.#built === undefined ? [] : serviceViews(this.#built, this.clock.now())
+    if (view === undefined) throw new Error('the plugin is not set up yet: make a request first')
+    return view
   }
 
   async request(sent: SentRequest = {}): Promise<RunResult> {
@@ -242,34 +265,51 @@ class Run implements PluginRun {
 
 function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse): Config {
   const place = options.place ?? defaultPlace(subject.plugin)
-  const others = (plugins: readonly Plugin[] = []) => plugins.map((plugin) => use(plugin, {}, {}))
+  const others = (plugins: readonly Listed[] = []) =>
+    plugins.map((listed) => ('setup' in listed ? use(listed, {}, {}) : use(listed[0], listed[1], {})))
   const uses = [...others(options.before), subject, ...others(options.after)]
   const at = (where: Place) => (place === where ? uses : [])
-  const service: ServiceConfig = {
-    name: 'upstream',
-    endpoints: (options.endpoints ?? ['http://one.test', 'http://two.test']).map((url) => ({
-      url,
-      weight: 1,
-      zone: undefined,
-      priority: 0,
-      tags: {}
-    })),
+  const serviceOf = (
+    name: string,
+    endpoints: readonly (string | EndpointSpec)[],
+    plugins: PluginUse[]
+  ): ServiceConfig => ({
+    name,
+    endpoints: endpoints.map((given) => {
+      const {
+        url,
+        weight = 1,
+        zone,
+        priority = 0,
+        tags = {}
+      } = typeof given === 'string' ? { url: given } : given
+      return { url, weight, zone, priority, tags }
+    }),
     protocol: 'http',
     tls: { ca: undefined, serverName: undefined, cert: undefined, key: undefined, insecure: false },
-    plugins: at('service'),
+    plugins,
     connectTimeout: 5_000,
     keepAlive: 4_000,
     idleTimeout: 300_000,
     maxConnections: 1_024,
     maxPending: 1_024
-  }
+  })
+  const onService = [...at('service'), ...others(options.onService)]
+  const service = serviceOf(
+    'upstream',
+    options.endpoints ?? ['http://one.test', 'http://two.test'],
+    onService
+  )
+  const more = Object.entries(options.services ?? {}).map(([name, endpoints]) =>
+    serviceOf(name, endpoints, [])
+  )
   return {
     file: undefined,
     directory: process.cwd(),
     listeners: new Map([[TEST_LISTENER.name, TEST_LISTENER]]),
     admin: undefined,
     plugins: [recorder, ...at('top')],
-    services: new Map([[service.name, service]]),
+    services: new Map([service, ...more].map((each) => [each.name, each])),
     routes: [
       {
         name: 'route',
@@ -292,4 +332,15 @@ function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse):
 
 function defaultPlace({ places }: Plugin): Place {
   return places === undefined || places.includes('route') ? 'route' : (places[0] as Place)
+}
+
+/** Numbers that look like chance and are the same in each run (mulberry32). */
+function seeded(): () => number {
+  let state = 0x9e3779b9
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
 }

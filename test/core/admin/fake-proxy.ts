@@ -10,12 +10,15 @@ export interface FakeProxy extends Proxy {
   routeViews: RouteView[]
 }
 
+const CLOSED = { state: 'closed', openFor: 0, reason: undefined } as const
+
 export function endpointView(url: string, changes: Partial<EndpointView> = {}): EndpointView {
   return {
     url,
     healthy: true,
     reason: undefined,
     weight: 1,
+    scale: 1,
     zone: undefined,
     priority: 0,
     tags: {},
@@ -23,6 +26,8 @@ export function endpointView(url: string, changes: Partial<EndpointView> = {}): 
     latency: undefined,
     ejectedFor: 0,
     ejections: 0,
+    breaker: CLOSED,
+    availableFor: 60_000,
     attempts: 0,
     failures: 0,
     ...changes
@@ -37,6 +42,7 @@ export function routeView(name: string, changes: Partial<RouteView> = {}): Route
     service: name,
     timeout: 15_000,
     hooks: {},
+    limits: [],
     ...changes
   }
 }
@@ -50,7 +56,15 @@ export function fakeProxy(): FakeProxy {
     onReload: async () => {},
     metricsText: '# HELP up 1\nup 1\n',
     serviceViews: [
-      { name: 'orders', plugins: ['load-balancer'], endpoints: [endpointView('http://127.0.0.1:9001')] }
+      {
+        name: 'orders',
+        plugins: ['load-balancer'],
+        inFlight: 0,
+        breaker: CLOSED,
+        limits: [],
+        levels: [{ local: undefined, priority: 0, endpoints: 1, usable: 1, share: 1, panic: false }],
+        endpoints: [endpointView('http://127.0.0.1:9001')]
+      }
     ],
     routeViews: [routeView('orders', { hooks: { request: ['auth'], finish: ['logging'] } })],
     watched: [],

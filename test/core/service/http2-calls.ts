@@ -31,6 +31,7 @@ export function request(over: Partial<UpstreamRequest> = {}): UpstreamRequest {
     trailers: undefined,
     acceptsTrailers: false,
     upgrade: undefined,
+    idleTimeout: undefined,
     ...over
   }
 }

@@ -328,7 +328,8 @@ t.test('resident memory stays flat while a fast upstream meets a slow reader', a
         body: null,
         trailers: undefined,
         acceptsTrailers: false,
-        upgrade: undefined
+        upgrade: undefined,
+        idleTimeout: undefined
       },
       {
         information() {},

@@ -16,7 +16,7 @@ function world() {
     if (!/^(http|unix):/.test(url)) throw new TypeError(`not a URL: ${url}`)
     open.push(url)
     const close = () => void open.splice(open.indexOf(url), 1)
-    return { send: () => ({}) as never, close, destroy: close }
+    return { send: () => ({}) as never, resize: () => {}, close, destroy: close }
   }
   const store = new EndpointStore(metrics, { connect })
   const log = new CapturedLog()

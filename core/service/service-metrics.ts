@@ -1,0 +1,26 @@
+import type { CounterCell, GaugeCell, MetricFamily, Metrics } from '../hooks/plugin.js'
+import type { BreakerState } from '../hooks/types.js'
+
+export const STATE_NUMBERS: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 }
+
+export interface BreakerMetrics {
+  readonly state: MetricFamily<GaugeCell>
+  readonly trips: MetricFamily<CounterCell>
+}
+
+/** Shown of breakers that were ever opened. */
+export function breakerMetrics(metrics: Metrics): BreakerMetrics {
+  return {
+    state: metrics.gauge({
+      name: 'outrigger_breaker_state',
+      help: "0 closed, 1 half open, 2 open; of endpoint * the service's own",
+      labels: ['service', 'endpoint'],
+      maxSeries: 20_000
+    }),
+    trips: metrics.counter({
+      name: 'outrigger_breaker_trips_total',
+      help: 'Times that a breaker was opened',
+      labels: ['service']
+    })
+  }
+}
