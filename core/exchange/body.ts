@@ -16,6 +16,7 @@ export abstract class DeclaredBody implements Body {
   }
 
   abstract get length(): number | undefined
+  abstract kept(): Buffer | undefined
   protected abstract collect(maxBytes: number): Promise<Buffer>
   protected abstract take(): Readable
   protected abstract put(body: Buffer | Readable): void

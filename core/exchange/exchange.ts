@@ -233,6 +233,11 @@ class UploadBody extends DeclaredBody {
     return upload === undefined ? 0 : upload.length
   }
 
+  kept(): Buffer | undefined {
+    const { upload } = this.#exchange
+    return upload === undefined ? Buffer.alloc(0) : upload.held
+  }
+
   protected async collect(maxBytes: number): Promise<Buffer> {
     const exchange = this.#exchange
     const { upload } = exchange

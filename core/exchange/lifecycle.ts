@@ -329,15 +329,6 @@ export class Lifecycle extends AttemptLoop {
     this.deadlines.unwatch(this)
     this.drop()
     this.end()
-    if (complete && clientBody !== undefined && !clientBody.complete && !downstream.multiplexed) {
-      clientBody.drain(DRAIN_BYTES, DRAIN_MS, (whole) => {
-        if (!whole) downstream.hangUp()
-      })
-    } else {
-      clientBody?.abandon()
-    }
-    if (this.upload !== clientBody) this.upload?.abandon()
-    this.#response?.body.flow?.destroy()
     const { finish } = this.pipeline.hooks
     if (finish !== undefined) {
       const ending: Ending = {
@@ -349,6 +340,15 @@ export class Lifecycle extends AttemptLoop {
       }
       finish.call(resultOf(this, ending), this)
     }
+    if (complete && clientBody !== undefined && !clientBody.complete && !downstream.multiplexed) {
+      clientBody.drain(DRAIN_BYTES, DRAIN_MS, (whole) => {
+        if (!whole) downstream.hangUp()
+      })
+    } else {
+      clientBody?.abandon()
+    }
+    if (this.upload !== clientBody) this.upload?.abandon()
+    this.#response?.body.flow?.destroy()
     this.entry.exchanges--
     this.pipeline.leave()
   }

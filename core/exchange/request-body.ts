@@ -75,6 +75,11 @@ export class RequestBody extends Deadline {
     return this.#error
   }
 
+  /** All of it, where it has come and was kept. */
+  get held(): Buffer | undefined {
+    return this.#ended && this.replayable ? this.#all() : undefined
+  }
+
   /** All of it has been taken from the client. */
   get complete(): boolean {
     return this.#ended

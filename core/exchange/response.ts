@@ -128,6 +128,10 @@ export class ResponseBody extends DeclaredBody {
     return this.content?.length ?? this.source?.contentLength
   }
 
+  kept(): Buffer | undefined {
+    return this.flow === undefined ? this.content : undefined
+  }
+
   /** @internal It has none any more, and nobody else has it. */
   refuse(): void {
     this.content = EMPTY

@@ -189,7 +189,7 @@ export interface WorkerFunction<F extends AnyFunction> {
 
 export interface FetchInit {
   method?: string
-  headers?: Record<string, string>
+  headers?: Record<string, string> | Iterable<readonly [name: string, value: string]>
   body?: string | Uint8Array
   /** Milliseconds for the whole of it. Default 5000. */
   timeout?: number
@@ -198,6 +198,8 @@ export interface FetchInit {
   endpoint?: Endpoint
   /** Bytes of the answer's body that are kept. Default 1 MiB; past it the call rejects. */
   maxBytes?: number
+  /** The answer's body is let pass and not kept: up to `maxBytes`, all the same. Default false. */
+  discard?: boolean
 }
 export interface FetchResult {
   readonly status: number

@@ -40,6 +40,11 @@ export interface Body {
   text(): Promise<string>
   /** `bytes()` as JSON. @throws SyntaxError */
   json<T = unknown>(): Promise<T>
+  /**
+   * The whole body where it is here anyway (of what a client sends, up to 64 KiB are kept for a retry), else undefined. Needs no
+   * declaration, reads nothing and waits for nothing; in `finish`, too. Held by the core: read it, do not write into it.
+   */
+  kept(): Buffer | undefined
   /** The body as it flows. Needs 'stream'; whoever takes it must `replace()` it by what is to flow on. */
   stream(): Readable
   /** Sends this instead; `content-length` follows by itself. Needs a declaration of either kind. */

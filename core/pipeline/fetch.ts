@@ -29,7 +29,7 @@ export function fetchFrom(
     )
   }
   const headers = new Fields([])
-  for (const [name, value] of Object.entries(init.headers ?? {})) headers.set(name, value)
+  for (const [name, value] of fieldsOf(init.headers ?? {})) headers.append(name, value)
   if (!headers.has('host')) headers.set('host', hostOf(endpoint.url))
   const body = init.body === undefined ? null : Buffer.from(init.body as string)
   if (body !== null) headers.put('content-length', String(body.length))
@@ -38,7 +38,7 @@ export function fetchFrom(
       reject(init.signal.reason)
       return
     }
-    const collected = new Collected(init.maxBytes ?? MAX_BYTES)
+    const collected = new Collected(init.maxBytes ?? MAX_BYTES, init.discard ?? false)
     const end = (finish: () => void) => {
       timer.cancel()
       init.signal?.removeEventListener('abort', onAbort)
@@ -77,13 +77,15 @@ class Collected implements UpstreamListener {
   failed: (error: ProxyError) => void = () => {}
   cancel: () => void = () => {}
   readonly #maxBytes: number
+  readonly #discard: boolean
   readonly #chunks: Buffer[] = []
   #size = 0
   #status = 0
   #headers = new Fields([])
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, discard: boolean) {
     this.#maxBytes = maxBytes
+    this.#discard = discard
   }
 
   information(): void {}
@@ -101,7 +103,7 @@ class Collected implements UpstreamListener {
       this.failed(
         new ProxyError('BAD_UPSTREAM_RESPONSE', `the response is larger than ${this.#maxBytes} bytes`)
       )
-    } else {
+    } else if (!this.#discard) {
       this.#chunks.push(chunk)
     }
     return true
@@ -116,6 +118,12 @@ class Collected implements UpstreamListener {
     const body = Buffer.concat(this.#chunks)
     this.done({ status: this.#status, headers: this.#headers, body, trailers: new Fields(trailers) })
   }
+}
+
+function fieldsOf(headers: NonNullable<FetchInit['headers']>): Iterable<readonly [string, string]> {
+  return Symbol.iterator in headers
+    ? (headers as Iterable<readonly [string, string]>)
+    : Object.entries(headers as Record<string, string>)
 }
 
 function hostOf(url: string): string {

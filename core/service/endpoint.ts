@@ -65,6 +65,17 @@ export class EndpointState implements Endpoint {
     this.weight = weight * factor
   }
 
+  /** As if no plugin had ever marked it. */
+  clear(now: number): void {
+    const out = !this.usable(now)
+    this.healthy = true
+    this.reason = undefined
+    this.ejectedUntil = 0
+    this.circuit.reset()
+    this.weigh(this.baseWeight, 1)
+    if (out) this.cameBack(now)
+  }
+
   /** One of the reasons for its being out is over. */
   cameBack(now: number): void {
     const usable = this.usable(now)

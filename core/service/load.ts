@@ -7,4 +7,6 @@ export class ServiceLoad {
   /** Those of them that are a retry. */
   retrying = 0
   readonly breaker = new Breaker()
+  /** Names of the plugins that the running configuration has on the service: what they marked is theirs to unmark. */
+  plugins: readonly string[] = []
 }

@@ -71,7 +71,15 @@ export class Service implements ServiceHandle {
     this.#active = true
     for (const [endpoint, config] of this.#described) this.#describe(endpoint, config)
     this.#described.clear()
-    for (const endpoint of this.#endpoints) this.#bound(endpoint)
+    const plugins = this.config.plugins.map(({ name }) => name)
+    const left = this.load.plugins.some((name) => !plugins.includes(name))
+    this.load.plugins = plugins
+    if (left) this.load.breaker.reset()
+    for (const endpoint of this.#endpoints) {
+      this.#bound(endpoint)
+      // What a plugin that is gone has marked, nobody would unmark.
+      if (left) endpoint.clear(this.#parts.clock.now())
+    }
     this.#parts.store.version++
   }
 

@@ -36,6 +36,7 @@ export class RouteCells {
   /** By the name of the status. */
   readonly #calls = new Map<string, CounterCell>()
   readonly #retries = new Map<string, CounterCell>()
+  readonly #elsewhere = new Map<string, RouteCells>()
 
   constructor(families: Families, route: RouteInfo) {
     this.#families = families
@@ -48,7 +49,12 @@ export class RouteCells {
     return this.#inFlight
   }
 
-  finished(method: string, result: Result): void {
+  /** @param service that was tried last: another one than the route's after a failover, or where a plugin chose it */
+  finished(method: string, result: Result, service = this.#service): void {
+    if (service !== this.#service) {
+      this.#of(service).finished(method, result)
+      return
+    }
     let byStatus = this.#requests.get(method)
     if (byStatus === undefined) byStatus = this.#statusesOf(method)
     let cell = byStatus.get(result.status)
@@ -61,6 +67,16 @@ export class RouteCells {
     if (result.grpcStatus !== undefined) this.#called(result.grpcStatus)
     this.#duration ??= this.#families.requestDuration.labels(this.#route, this.#service)
     this.#duration.observe(result.duration / 1000)
+  }
+
+  /** Names of services come from the configuration: there are only so many. */
+  #of(service: string): RouteCells {
+    let cells = this.#elsewhere.get(service)
+    if (cells === undefined) {
+      cells = new RouteCells(this.#families, { name: this.#route, service })
+      this.#elsewhere.set(service, cells)
+    }
+    return cells
   }
 
   #called(grpcStatus: number): void {

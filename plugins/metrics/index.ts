@@ -88,7 +88,7 @@ export default definePlugin({
         const claimed = claimOf(exchange)
         if (claimed === undefined) return
         if (claimed.counted) claimed.cells.inFlight.dec()
-        claimed.cells.finished(exchange.request.method, result)
+        claimed.cells.finished(exchange.request.method, result, exchange.service)
       }
     }
   }
