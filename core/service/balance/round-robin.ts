@@ -1,17 +1,24 @@
 import type { Endpoint } from '../../hooks/types.js'
+import { Schedule } from './schedule.js'
 
 /** Credits this close are the same: sums of thirds must not decide who is first. */
 const ROUNDING = 1e-9
+/** Lists up to this long are looked through, where weights differ; of longer ones a schedule is kept. */
+const SHORT = 64
 
 /** What an endpoint is owed: the picks that were its due less those it got. Greater than -1. */
 interface Account {
   credit: number
+  /** Where it is kept instead, and at which place, for as long as it is in the schedule of a long list. */
+  schedule: Schedule | undefined
+  at: number
 }
 
 /** What is remembered of a list that stays. */
 interface Rotation {
   /** The accounts of the list's endpoints; undefined when all weights are the same and none is needed. */
   readonly accounts: readonly Account[] | undefined
+  readonly schedule: Schedule | undefined
   next: number
 }
 
@@ -26,8 +33,9 @@ interface Rotation {
  * `weight / total`. Lists may therefore overlap and change with every pick, and all the same each endpoint gets its
  * due, within a bound (the carpool problem of Fagin and Williams, greedily solved).
  *
- * A frozen list is taken to stay as it is, weights too, and is walked at O(1) where they are equal. Any other is
- * looked through at each pick. A weight of 0 is picked when all others on the list are 0 too.
+ * A frozen list is taken to stay as it is, weights too, and is walked at O(1) where they are equal; where they differ, one of
+ * more than 64 has a schedule, and a pick from it costs O(log n). Any other is looked through at each pick. A weight of 0
+ * is picked when all others on the list are 0 too.
  */
 export class RoundRobin {
   readonly #accounts = new WeakMap<Endpoint, Account>()
@@ -41,6 +49,7 @@ export class RoundRobin {
     const count = endpoints.length
     if (count < 2) return endpoints[0]
     const rotation = endpoints === this.#list ? this.#rotation : this.#find(endpoints)
+    if (rotation?.schedule !== undefined) return rotation.schedule.pick()
     if (rotation === undefined || rotation.accounts !== undefined) {
       return endpoints[this.#smooth(endpoints, rotation?.accounts)]
     }
@@ -53,16 +62,29 @@ export class RoundRobin {
     let rotation = this.#rotations.get(endpoints)
     if (rotation === undefined) {
       if (!Object.isFrozen(endpoints)) return undefined
-      const equal = endpoints.every((endpoint) => endpoint.weight === endpoints[0]?.weight)
-      rotation = equal
-        ? // Not at the first: where lists change often, it would be picked more than the others.
-          { accounts: undefined, next: this.#smooth(endpoints, undefined) }
-        : { accounts: endpoints.map((endpoint) => this.#account(endpoint)), next: 0 }
-      this.#rotations.set(endpoints, rotation)
+      this.#rotations.set(endpoints, (rotation = this.#rotate(endpoints)))
     }
     this.#list = endpoints
     this.#rotation = rotation
     return rotation
+  }
+
+  #rotate(endpoints: readonly Endpoint[]): Rotation {
+    if (endpoints.every((endpoint) => endpoint.weight === endpoints[0]?.weight)) {
+      // Not at the first: where lists change often, it would be picked more than the others.
+      return { accounts: undefined, schedule: undefined, next: this.#smooth(endpoints, undefined) }
+    }
+    if (endpoints.length <= SHORT) {
+      const accounts = endpoints.map((endpoint) => this.#account(endpoint))
+      return { accounts, schedule: undefined, next: 0 }
+    }
+    const schedule = new Schedule(endpoints, (endpoint) => creditOf(this.#account(endpoint)))
+    for (let at = 0; at < endpoints.length; at++) {
+      const account = this.#account(endpoints[at] as Endpoint)
+      account.schedule = schedule
+      account.at = at
+    }
+    return { accounts: undefined, schedule, next: 0 }
   }
 
   #smooth(endpoints: readonly Endpoint[], accounts: readonly Account[] | undefined): number {
@@ -75,6 +97,10 @@ export class RoundRobin {
       const due = total > 0 ? endpoint.weight / total : 1 / endpoints.length
       if (due === 0) continue
       const account = accounts?.[at] ?? this.#account(endpoint)
+      if (account.schedule !== undefined) {
+        account.credit = creditOf(account)
+        account.schedule = undefined
+      }
       account.credit += due
       if (best === undefined || account.credit > best.credit + ROUNDING) {
         best = account
@@ -87,7 +113,12 @@ export class RoundRobin {
 
   #account(endpoint: Endpoint): Account {
     let account = this.#accounts.get(endpoint)
-    if (account === undefined) this.#accounts.set(endpoint, (account = { credit: 0 }))
+    if (account === undefined)
+      this.#accounts.set(endpoint, (account = { credit: 0, schedule: undefined, at: 0 }))
     return account
   }
+}
+
+function creditOf({ credit, schedule, at }: Account): number {
+  return schedule === undefined ? credit : schedule.credit(at)
 }
