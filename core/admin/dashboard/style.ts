@@ -57,6 +57,7 @@ main.stale { opacity: .55; }
 .line.warm { color: var(--amber); } .line.bad { color: var(--red); }
 .line .area { fill: currentColor; opacity: .13; }
 .line .edge { fill: none; stroke: currentColor; stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.notes { color: var(--soft); font-size: .82rem; padding: 0 1rem .6rem; margin: 0; }
 .hint, .empty { color: var(--soft); } .hint { margin-top: .9rem; } .empty { padding: 1rem; }
 .find { display: flex; gap: .6rem; align-items: center; margin-top: 1.4rem; color: var(--soft); font-size: .88rem; }
 .find input { font: inherit; flex: 0 1 24rem; min-width: 0; padding: .35rem .65rem; color: var(--ink); background: var(--card);

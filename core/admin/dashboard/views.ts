@@ -81,14 +81,16 @@ function servicesView() {
     listOr(list, services.map((service) => {
       const usable = make('span', { class: 'pill' })
       const sum = make('span', { class: 'total' })
-      heads.set(service.name, { usable, sum })
+      const breaker = make('span', { class: 'pill' })
+      const notes = make('p', { class: 'notes' })
+      heads.set(service.name, { usable, sum, breaker, notes })
       const chips = service.plugins.map((plugin) => make('span', { class: 'chip' }, plugin))
       const body = make('tbody', {}, ...service.endpoints.map((endpoint) => row(service.name, endpoint)))
       const head = make('tr', {}, ...COLUMNS.map(([label, kind]) => make('th', { scope: 'col', class: kind }, label)))
       const table = make('table', { 'aria-label': 'Endpoints of ' + service.name }, make('thead', {}, head), body)
       const none = make('p', { class: 'empty' }, 'No endpoints: every request to it is answered 503.')
       return make('article', { class: 'card', 'data-words': words(service) },
-        make('header', {}, make('h3', {}, service.name), usable, ...chips, sum),
+        make('header', {}, make('h3', {}, service.name), usable, breaker, ...chips, sum), notes,
         make('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': service.name },
           service.endpoints.length === 0 ? none : table))
     }), 'No services are configured.')
@@ -123,23 +125,56 @@ function servicesView() {
     for (const service of services) {
       const rates = service.endpoints.map((endpoint) => rateOf(service, endpoint))
       const all = rates.reduce((sum, { rate }) => sum + (rate || 0), 0)
-      const usable = service.endpoints.filter((e) => e.healthy && !(e.ejectedFor > 0)).length
+      const usable = service.endpoints.filter((e) => e.availableFor !== undefined).length
       const head = heads.get(service.name)
       put(head.usable, usable + ' of ' + service.endpoints.length + ' usable')
       tone(head.usable, usable === 0 ? 'bad' : usable < service.endpoints.length ? 'warn' : 'good')
+      showBreaker(head.breaker, service.breaker)
+      const notes = [...service.limits.map(limitNote), ...levelNotes(service.levels)].join(' · ')
+      put(head.notes, notes)
+      head.notes.hidden = notes === ''
       put(head.sum, showNumber(rates.some(({ rate }) => rate !== undefined) ? all : undefined) + ' per second')
       service.endpoints.forEach((endpoint, i) => showEndpoint(rows.get(service.name + ' ' + endpoint.url), endpoint, rates[i], all))
     }
   }
 
+  function showBreaker(pill, { state, openFor }) {
+    pill.hidden = state === 'closed'
+    put(pill, state === 'open' ? 'breaker open, ' + showSpan(openFor / 1000) + ' left' : 'breaker half open')
+    tone(pill, state === 'open' ? 'bad' : 'warn')
+  }
+
+  function limitNote({ name, max, used, waiting, refused }) {
+    const queued = waiting > 0 ? ', ' + waiting + ' waiting' : ''
+    return name + ' ' + used + ' of ' + Math.floor(max) + queued + (refused > 0 ? ', ' + refused + ' refused' : '')
+  }
+
+  /** Said only where there is more than one level, or a panic. */
+  function levelNotes(levels) {
+    if (levels.length < 2 && !levels.some(({ panic }) => panic)) return []
+    return levels.map(({ local, priority, usable, endpoints, share, panic }) => {
+      const zone = local === undefined ? '' : local ? 'own zone ' : 'other zones '
+      const named = zone + (priority === undefined ? '' : 'priority ' + priority)
+      return named.trim() + ' ' + showPercent(share) + ', ' + usable + ' of ' + endpoints + ' usable' + (panic ? ', panic: all are used' : '')
+    })
+  }
+
   function showEndpoint(parts, endpoint, { rate, failures }, all) {
     const ejected = endpoint.ejectedFor > 0
-    const kind = !endpoint.healthy ? 'bad' : ejected ? 'warn' : 'good'
-    const idle = endpoint.healthy && !ejected && endpoint.weight === 0
-    put(parts.badge, !endpoint.healthy ? 'unhealthy' : ejected ? 'ejected, ' + showSpan(endpoint.ejectedFor / 1000) + ' left' : idle ? 'weight 0' : 'healthy')
+    const { breaker } = endpoint
+    const cut = breaker.state !== 'closed'
+    const kind = !endpoint.healthy || breaker.state === 'open' ? 'bad' : ejected || cut ? 'warn' : 'good'
+    const idle = kind === 'good' && endpoint.weight === 0
+    const slow = kind === 'good' && endpoint.scale < 1
+    const left = (ms) => ', ' + showSpan(ms / 1000) + ' left'
+    put(parts.badge, !endpoint.healthy ? 'unhealthy'
+      : breaker.state === 'open' ? 'breaker open' + left(breaker.openFor)
+      : cut ? 'breaker half open'
+      : ejected ? 'ejected' + left(endpoint.ejectedFor)
+      : idle ? 'weight 0' : slow ? 'slow start, ' + showPercent(endpoint.scale) : 'healthy')
     tone(parts.badge, idle ? 'idle' : kind)
     tone(parts.line, kind)
-    put(parts.reason, endpoint.reason || '')
+    put(parts.reason, endpoint.reason || breaker.reason || '')
     put(parts.rate, showNumber(rate))
     parts.share.lastChild.setAttribute('width', all > 0 && rate > 0 ? String((rate / all) * 100) : '0')
     put(parts.inFlight, String(endpoint.inFlight))
