@@ -73,7 +73,8 @@ export async function hooksOf(
             keep: (_name, create) => create
           }
         : undefined,
-    serviceNamed: () => undefined,
+    // Whichever a plugin's configuration names is there, where the proxy runs.
+    serviceNamed: (name) => ({ name, endpoints: [], usable: () => [], breaker: 'closed', inFlight: 0 }),
     fetch: refuse,
     onClose: (close) => closing.push(close)
   }

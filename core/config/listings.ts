@@ -34,8 +34,8 @@ export interface ListingContext {
   readonly typed: Substituted['typed']
   readonly finder: PluginFinder
   readonly report: Report
-  /** Gathers where plugins' schemas mark secrets, by `pathKey`. */
-  readonly secrets: Set<string>
+  /** Gathers what plugins' schemas say of secrets, by `pathKey`. */
+  readonly secrets: Map<string, boolean>
   /** Gathers where each use stands, for what is found wrong with it later. */
   readonly places: Map<PluginUse, Path>
 }

@@ -44,7 +44,7 @@ export async function loadConfig(source: string | object, options: LoadOptions):
   report.value = value
 
   const finder = new PluginFinder(host, loader, directory)
-  const context: ListingContext = { document, typed, finder, report, secrets: new Set(), places: new Map() }
+  const context: ListingContext = { document, typed, finder, report, secrets: new Map(), places: new Map() }
   const certificates = new Certificates(directory, report)
 
   const outcome = await checkPart(fileSchema, value, [], typed)

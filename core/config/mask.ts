@@ -31,18 +31,20 @@ function secrecyOf(key: PropertyKey): Secrecy {
 
 /**
  * A copy that may be shown: what stands under keys that name secrets, what a schema marks (`.meta({ secret: true })` in
- * zod; `secret`, `writeOnly` or `format: password` in a JSON Schema), credentials in URLs and private keys are `***`.
+ * zod; `secret`, `writeOnly` or `format: password` in a JSON Schema), credentials in URLs and private keys are `***`. With
+ * `secret: false` a schema says that a key is none, though it is called like one.
  * Plugins are their names.
  */
 export function maskSecrets(value: unknown, schema?: ConfigSchema): unknown {
-  return maskAt(value, schema === undefined ? new Set() : secretPaths(schema, value))
+  return maskAt(value, schema === undefined ? new Map() : secretPaths(schema, value))
 }
 
-/** @param marked by `pathKey`, as schemas have marked them */
-export function maskAt(root: unknown, marked: ReadonlySet<string>): unknown {
+/** @param marked by `pathKey`, as `secretPaths` has them */
+export function maskAt(root: unknown, marked: ReadonlyMap<string, boolean>): unknown {
   const above = new Set<unknown>()
   const visit = (value: unknown, path: Path, secrecy: Secrecy): unknown => {
-    const here = marked.has(pathKey(path)) ? 'all' : secrecy
+    const said = marked.get(pathKey(path))
+    const here = said === undefined ? secrecy : said ? 'all' : 'no'
     if (typeof value === 'string') return here !== 'no' && !REFERENCE.test(value) ? MASK : maskText(value)
     if (Array.isArray(value) || isPlain(value)) {
       if (isPlugin(value)) return value.name

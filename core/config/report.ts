@@ -26,11 +26,11 @@ export class Report {
     this.value = document.written
   }
 
-  /** @param secret the value is not to be quoted, whatever its key is called */
-  add(path: Path, message: string, point: Point = 'value', secret = false): void {
+  /** @param secret whether the value is not to be quoted; by default what its key is called decides */
+  add(path: Path, message: string, point: Point = 'value', secret = isSecretPath(path)): void {
     if (this.#isClosed(path)) return
     const { at, order } = this.#document.locate(path, point)
-    const shown = secret || isSecretPath(path) ? this.#hide(path, message) : message
+    const shown = secret ? this.#hide(path, message) : message
     const problem = { at, path: formatPath(path), message: shown }
     const found = { problem, order, key: path.at(-1) }
     if (!this.#found.some((known) => isSame(known, found))) this.#found.push(found)
@@ -40,12 +40,12 @@ export class Report {
    * Adds what a schema found.
    *
    * @param base where its value stands
-   * @param secrets where values are not to be quoted, by `pathKey`
+   * @param secrets whether values are not to be quoted, by `pathKey`
    */
-  addAll(findings: readonly Finding[], base: Path = [], secrets?: ReadonlySet<string>): void {
+  addAll(findings: readonly Finding[], base: Path = [], secrets?: ReadonlyMap<string, boolean>): void {
     for (const finding of findings) {
       const path = [...base, ...finding.path]
-      this.add(path, finding.message, finding.point, secrets?.has(pathKey(path)))
+      this.add(path, finding.message, finding.point, secrets?.get(pathKey(path)))
     }
   }
 

@@ -7,7 +7,7 @@ type Schema = {
 }
 
 /**
- * Where `value` has what its schema marks as secret, by `pathKey`.
+ * Where `value` has what its schema says is secret (true), or is none whatever it is called (false), by `pathKey`.
  *
  * @param base where the value stands
  * @param found what is added to
@@ -16,19 +16,20 @@ export function secretPaths(
   schema: ConfigSchema,
   value: unknown,
   base: Path = [],
-  found: Set<string> = new Set()
-): Set<string> {
+  found: Map<string, boolean> = new Map()
+): Map<string, boolean> {
   if ('_zod' in schema) visitZod(schema as Schema, value, base, found)
   else visitJson(schema, value, base, found)
   return found
 }
 
 /** Bounded by the value: a schema that contains itself is followed only as deep as that goes. */
-function visitZod(schema: Schema | undefined, value: unknown, path: Path, found: Set<string>): void {
+function visitZod(schema: Schema | undefined, value: unknown, path: Path, found: Map<string, boolean>): void {
   const def = schema?._zod?.def
   if (schema === undefined || def === undefined || value === undefined) return
-  if (schema.meta?.()?.secret === true) {
-    found.add(pathKey(path))
+  const secret = schema.meta?.()?.secret
+  if (typeof secret === 'boolean') {
+    found.set(pathKey(path), secret)
     return
   }
   const inner = (name: string) => visitZod(def[name] as Schema, value, path, found)
@@ -66,10 +67,19 @@ function visitZod(schema: Schema | undefined, value: unknown, path: Path, found:
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
-function visitJson(schema: JsonSchema | undefined, value: unknown, path: Path, found: Set<string>): void {
+function visitJson(
+  schema: JsonSchema | undefined,
+  value: unknown,
+  path: Path,
+  found: Map<string, boolean>
+): void {
   if (typeof schema !== 'object' || schema === null || value === undefined) return
   if (schema.secret === true || schema.writeOnly === true || schema.format === 'password') {
-    found.add(pathKey(path))
+    found.set(pathKey(path), true)
+    return
+  }
+  if (schema.secret === false) {
+    found.set(pathKey(path), false)
     return
   }
   const properties = (schema.properties ?? {}) as Record<string, JsonSchema>

@@ -203,7 +203,8 @@ export class Generation {
   ): Promise<PlacedInstance[]> {
     const instances: PlacedInstance[] = []
     for (const use of uses) {
-      const instance = await setUp(use, { kind, name }, service, parts)
+      const before = instances.filter((instance) => instance.use.name === use.name).length
+      const instance = await setUp(use, { kind, name }, service, before, parts)
       // Kept at once, so that what was set up is closed when a later one fails.
       this.instances.push(instance)
       instances.push(instance)

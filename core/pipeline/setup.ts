@@ -54,12 +54,14 @@ export interface PlacedInstance extends PluginInstance {
 /**
  * Runs a plugin's `setup` for one place where it is listed.
  *
+ * @param before how many listings of this plugin stand before it there: each has bounds of its own
  * @throws StartError when it throws, takes too long or returns what are no hooks; its `onClose` functions have run then
  */
 export async function setUp(
   use: PluginUse,
   place: { kind: Place; name: string },
   service: ServiceHandle | undefined,
+  before: number,
   parts: SetupParts
 ): Promise<PlacedInstance> {
   const { plugin, name } = use
@@ -79,9 +81,10 @@ export async function setUp(
         clock: parts.clock,
         random: () => parts.random(),
         limit: (wanted: string, max: number) => {
-          const limit = parts.limits.hold(place, wanted, max)
+          const known = before === 0 ? wanted : `${wanted} ${before + 1}`
+          const limit = parts.limits.hold(place, known, max)
           limits.push(limit)
-          closers.push(() => parts.limits.release(place, wanted))
+          closers.push(() => parts.limits.release(place, known))
           return limit
         },
         worker: <F extends AnyFunction>(file: URL, exportName: string, options?: WorkerOptions) =>

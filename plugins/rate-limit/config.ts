@@ -30,6 +30,7 @@ export const config = z
         error: ({ input }) => `expected address, identity, route or header:NAME, not ${JSON.stringify(input)}`
       })
       .default('address')
+      .meta({ secret: false })
       .describe(
         'Who is limited: each client address (IPv6 by its /64), each identity that auth or a client certificate gave, each value of a header, or the route as a whole. Default address.'
       ),

@@ -5,10 +5,14 @@ import { Schedule } from './schedule.js'
 const ROUNDING = 1e-9
 /** Lists up to this long are looked through, where weights differ; of longer ones a schedule is kept. */
 const SHORT = 64
+/** Multiples of it, less their whole parts, spread evenly over 0 to 1 however many there are. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2
 
 /** What an endpoint is owed: the picks that were its due less those it got. Greater than -1. */
 interface Account {
   credit: number
+  /** From 0 to 1: how much sooner it is due in a schedule, where thousands of the same weight would else be due at once. */
+  readonly phase: number
   /** Where it is kept instead, and at which place, for as long as it is in the schedule of a long list. */
   schedule: Schedule | undefined
   at: number
@@ -39,6 +43,7 @@ interface Rotation {
  */
 export class RoundRobin {
   readonly #accounts = new WeakMap<Endpoint, Account>()
+  #phase = 0
   readonly #rotations = new WeakMap<readonly Endpoint[], Rotation>()
   /** The list of the last rotation, which spares most picks the map. */
   #list: readonly Endpoint[] | undefined
@@ -78,7 +83,10 @@ export class RoundRobin {
       const accounts = endpoints.map((endpoint) => this.#account(endpoint))
       return { accounts, schedule: undefined, next: 0 }
     }
-    const schedule = new Schedule(endpoints, (endpoint) => creditOf(this.#account(endpoint)))
+    const schedule = new Schedule(endpoints, (endpoint) => {
+      const account = this.#account(endpoint)
+      return creditOf(account) + account.phase
+    })
     for (let at = 0; at < endpoints.length; at++) {
       const account = this.#account(endpoints[at] as Endpoint)
       account.schedule = schedule
@@ -113,12 +121,14 @@ export class RoundRobin {
 
   #account(endpoint: Endpoint): Account {
     let account = this.#accounts.get(endpoint)
-    if (account === undefined)
-      this.#accounts.set(endpoint, (account = { credit: 0, schedule: undefined, at: 0 }))
+    if (account !== undefined) return account
+    this.#phase = (this.#phase + GOLDEN) % 1
+    account = { credit: 0, phase: this.#phase, schedule: undefined, at: 0 }
+    this.#accounts.set(endpoint, account)
     return account
   }
 }
 
-function creditOf({ credit, schedule, at }: Account): number {
-  return schedule === undefined ? credit : schedule.credit(at)
+function creditOf({ credit, phase, schedule, at }: Account): number {
+  return schedule === undefined ? credit : schedule.credit(at) - phase
 }

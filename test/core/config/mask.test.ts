@@ -139,3 +139,13 @@ t.test('what JSON has no form for is named', async (t) => {
     self: '[circular]'
   })
 })
+
+t.test('a schema may say that what is called like a secret is none', async (t) => {
+  const schema = z.strictObject({
+    key: z.string().meta({ secret: false }).describe('Who is limited.'),
+    token: z.string()
+  })
+  t.same(maskSecrets({ key: 'address', token: 'abc' }, schema), { key: 'address', token: '***' })
+  const json = { type: 'object', properties: { key: { type: 'string', secret: false } } } as const
+  t.same(maskSecrets({ key: 'address', token: 'abc' }, json), { key: 'address', token: '***' })
+})

@@ -234,3 +234,20 @@ t.test("a plugin's knowledge of an endpoint and its own limit outlast the plugin
   t.notMatch((await run.metrics.text()).text, /outrigger_limit_used\{place="route",on="one"/)
   await run.close()
 })
+
+t.test('two listings of a plugin in one place have bounds of their own', async (t) => {
+  const bounds = definePlugin({
+    name: 'bounds',
+    setup({ limit }) {
+      const places = limit('places', 1)
+      return { request: () => void places.take() }
+    }
+  })
+  const run = await TestPipeline.build({ route: [bounds, bounds] })
+  await run.request()
+  const text = (await run.metrics.text()).text
+  t.match(text, /outrigger_limit_used\{place="route",on="route",limit="places"\} 1/)
+  t.match(text, /outrigger_limit_used\{place="route",on="route",limit="places 2"\} 1/)
+  t.notMatch(text, /outrigger_limit_refused_total\{[^}]*\} 1/)
+  await run.close()
+})

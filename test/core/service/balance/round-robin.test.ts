@@ -12,6 +12,8 @@ function endpoint(name: string, weight = 1): Endpoint {
     tags: {},
     healthy: true,
     ejectedUntil: 0,
+    breaker: 'closed',
+    availableSince: 0,
     inFlight: 0,
     latency: undefined
   }
@@ -200,4 +202,85 @@ t.test('a list that is not frozen is looked at anew, weights too', async (t) => 
   t.same(tally(picks(balance, 400, () => list)), { a: 300, b: 100 })
   list.push(endpoint('c', 4))
   t.same(tally(picks(balance, 800, () => list)), { a: 300, b: 100, c: 400 })
+})
+
+/** More than are looked through at each pick. */
+function long(count: number, weight: (at: number) => number): Endpoint[] {
+  return Array.from({ length: count }, (_, at) => endpoint(`e${at}`, weight(at)))
+}
+
+function counted(balance: RoundRobin, count: number, list: readonly Endpoint[]): number[] {
+  const counts = new Map(list.map((one) => [one, 0]))
+  for (let turn = 0; turn < count; turn++) {
+    const picked = balance.pick(list) as Endpoint
+    counts.set(picked, (counts.get(picked) as number) + 1)
+  }
+  return [...counts.values()]
+}
+
+t.test('a long list of equal weights is walked in strict order', async (t) => {
+  const list = Object.freeze(long(1000, () => 2))
+  const balance = new RoundRobin()
+  const order = list.map(() => balance.pick(list))
+  t.ok(order.every((one, at) => one === list[at]))
+})
+
+t.test('of a long list too, weights are exact over every round', async (t) => {
+  const list = Object.freeze(long(200, (at) => at % 7))
+  const total = list.reduce((sum, { weight }) => sum + weight, 0)
+  const balance = new RoundRobin()
+  const weights = list.map(({ weight }) => weight)
+  for (let round = 0; round < 20; round++) t.same(counted(balance, total, list), weights)
+})
+
+t.test('of a long list too, picks are spread out', async (t) => {
+  const list = Object.freeze(long(100, (at) => (at === 50 ? 100 : 1)))
+  const balance = new RoundRobin()
+  const turns: number[] = []
+  for (let turn = 0; turn < 1990; turn++) if (balance.pick(list) === list[50]) turns.push(turn)
+  const gaps = turns.slice(1).map((turn, at) => turn - (turns[at] as number))
+  t.equal(turns.length, 1000)
+  t.ok(
+    Math.max(...gaps.slice(100)) <= 4,
+    `every other pick: the longest wait was ${Math.max(...gaps.slice(100))}`
+  )
+})
+
+t.test('fractions add up over many rounds', async (t) => {
+  const list = Object.freeze(long(70, (at) => (at < 35 ? 0.1 : 0.3)))
+  const counts = counted(new RoundRobin(), 1_400_000, list)
+  for (const [at, count] of counts.entries()) {
+    const due = at < 35 ? 10_000 : 30_000
+    if (Math.abs(count - due) > 1) t.fail(`${at}: ${count}, ${due} are due`)
+  }
+})
+
+t.test('a long list that changes all the time favours nobody', async (t) => {
+  const all = long(100, (at) => (at === 0 ? 10 : 1))
+  const balance = new RoundRobin()
+  let list: readonly Endpoint[] = all
+  const got = new Map(all.map((one) => [one, 0]))
+  const rounds = 200
+  for (let turn = 0; turn < 109 * rounds; turn++) {
+    if (turn % 5 === 0) list = Object.freeze([...all])
+    const picked = balance.pick(list) as Endpoint
+    got.set(picked, (got.get(picked) as number) + 1)
+  }
+  for (const one of all) {
+    const count = got.get(one) as number
+    if (Math.abs(count - one.weight * rounds) > 2) t.fail(`${one.url} got ${count} of ${one.weight * rounds}`)
+  }
+})
+
+t.test('a long list, and retries from what is left of it', async (t) => {
+  const all = Object.freeze(long(100, (at) => 1 + (at % 3)))
+  const total = all.reduce((sum, { weight }) => sum + weight, 0)
+  const balance = new RoundRobin()
+  const first = new Map(all.map((one) => [one, 0]))
+  for (let turn = 0; turn < total * 10; turn++) {
+    const picked = balance.pick(all) as Endpoint
+    first.set(picked, (first.get(picked) as number) + 1)
+    if (picked === all[7]) t.not(balance.pick(without(all, picked)), picked)
+  }
+  for (const one of all) if (first.get(one) !== one.weight * 10) t.fail(`${one.url} got ${first.get(one)}`)
 })
