@@ -199,15 +199,16 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   }
 
   #decide(attempt: AttemptState): void {
-    const { retry, error } = attempt
+    const { retries, error } = attempt
     if (this.#rivals.length > 0) {
-      if (error !== undefined || retry !== undefined) {
+      if (error !== undefined || retries !== undefined) {
         this.#giveUp(attempt)
         return
       }
       this.#win(attempt)
     }
-    if (retry !== undefined && this.mayRetry(retry)) {
+    const retry = retries?.find((each) => this.mayRetry(each))
+    if (retry !== undefined) {
       this.again(retry)
       return
     }
@@ -216,6 +217,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       this.fail(error)
       return
     }
+    this.answered = attempt
     this.respond(ResponseState.ofUpstream(this, attempt))
   }
 

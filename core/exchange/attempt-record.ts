@@ -32,8 +32,8 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   /** The response is its head and nothing else, as HTTP/2 can say. */
   final = false
   end: AttemptEnd | undefined = undefined
-  /** The first Retry that a plugin returned. */
-  retry: Retry | undefined = undefined
+  /** What plugins asked for, in their order. */
+  retries: Retry[] | undefined = undefined
   /** The first Hedge. */
   hedge: Hedge | undefined = undefined
   /** The call of a hook that is waited for. */

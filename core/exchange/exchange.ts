@@ -27,6 +27,8 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
   readonly acceptsTrailers: boolean
   readonly request: RequestState
   readonly attempts: AttemptState[] = []
+  /** Whose answer the client gets: with hedging not always the latest. */
+  answered: AttemptState | undefined = undefined
   readonly startedAt: number
   /** ms that there are for an answer to begin; Infinity for none. */
   timeLimit: number

@@ -31,7 +31,7 @@ export function resultOf(exchange: ExchangeState, ending: Ending): Result {
     duration: exchange.now() - exchange.startedAt,
     bytesIn: upgraded?.bytesIn ?? exchange.clientBody?.received ?? 0,
     bytesOut: upgraded?.bytesOut ?? ending.written,
-    endpoint: exchange.attempts.at(-1)?.endpoint,
+    endpoint: (exchange.answered ?? exchange.attempts.at(-1))?.endpoint,
     local: response?.local ?? true
   }
 }
@@ -53,5 +53,5 @@ function grpcEnd(
   if (response?.local === true) return grpcStatusIn(response.headers.flat) ?? grpcStatusIn(response.trailers)
   // An answer that had begun was broken off, in its trailers where that could be.
   if (error !== undefined) return grpcStatusOf(error.status, error.code)
-  return exchange.attempts.at(-1)?.grpcStatus ?? (response && grpcStatusOf(response.status))
+  return exchange.answered?.grpcStatus ?? (response && grpcStatusOf(response.status))
 }

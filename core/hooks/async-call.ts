@@ -6,7 +6,7 @@ import type { Exchange, HookName } from './types.js'
 
 export type Callback = (error?: Error | null, result?: Reply | Retry) => void
 /** An attempt, as what plugins decide of it is kept: none of them ends the hook for the others. */
-type DecisionKeeper = { retry?: Retry | undefined; hedge?: Hedge | undefined }
+type DecisionKeeper = { retries?: Retry[] | undefined; hedge?: Hedge | undefined }
 
 export interface WaitHolder {
   waiting: Running['waiting']
@@ -28,7 +28,9 @@ export function finishCall(
   let wanted = 'a Reply or nothing'
   if (name === 'outcome') {
     if (Retry.is(result)) {
-      ;(subject as DecisionKeeper).retry ??= result
+      const keeper = subject as DecisionKeeper
+      if (keeper.retries === undefined) keeper.retries = [result]
+      else keeper.retries.push(result)
       return callback()
     }
     wanted = 'a Retry or nothing'

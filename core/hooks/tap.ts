@@ -23,7 +23,7 @@ type AsyncHook =
   | AsyncSeriesHook<Hook>
 
 /**
- * Of `outcome` every plugin's function runs, and the first Retry is kept on the attempt; so is the first Hedge of `attempt`. A
+ * Of `outcome` every plugin's function runs, and what they ask for is kept on the attempt; so is the first Hedge of `attempt`. A
  * wait in one of the two stands on the attempt: with hedging there are several at once.
  */
 export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {

@@ -88,6 +88,7 @@ export class Service implements ServiceHandle {
   }
 
   get breaker(): BreakerState {
+    this.load.breaker.admits(this.#parts.clock.now())
     return this.load.breaker.state
   }
 

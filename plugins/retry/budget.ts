@@ -1,6 +1,7 @@
-import type { Attempt, Clock, Exchange } from '../../core/index.js'
+import type { Attempt, Clock, Exchange, Limit } from '../../core/index.js'
+import type { Allowance } from './allowance.js'
 
-/** Exchanges that may wait for a slot; more are refused one at once. */
+/** Exchanges that may wait for a place; more are refused one at once. */
 const MAX_WAITING = 1_000
 
 type Marked = Attempt & { [mark: symbol]: boolean }
@@ -12,34 +13,36 @@ interface Waiter {
 }
 
 /**
- * Bounds the retries under way at once to `max(min, ratio x attempts under way)` (Envoy's retry budget; its attempts
- * under way too include the retries). An exchange holds one slot at most, however many retries it comes to.
+ * Gives out the places that an allowance has for retries and hedges. An exchange holds one place at most for its retries,
+ * however many it comes to, and one for each hedge. The places themselves are the core's to show.
  */
 export class Budget {
-  readonly #ratio: number
-  readonly #min: number
-  /** Attempts under way. */
-  #active = 0
+  readonly #limit: Limit
+  readonly #allowance: Allowance
   /** Marks an attempt that is counted, so that an end without a beginning counts for nothing. A set of them would cost
    *  more in garbage collection than all else here. */
   readonly #counted = Symbol('counted')
-  /** Exchanges that hold a slot, to the attempt that the slot was taken after. */
+  /** Exchanges that hold a place, to the attempt that the place was taken after. */
   readonly #retrying = new Map<Exchange, Attempt>()
+  /** Exchanges whose hedges hold places, to how many. */
+  readonly #hedging = new Map<Exchange, number>()
 
   readonly #waiting = new Set<Waiter>()
   readonly #clock: Clock
   readonly #patience: number
 
-  /** @param patience ms that an exchange may wait for a slot */
-  constructor({ ratio, min }: { ratio: number; min: number }, clock: Clock, patience: number) {
-    this.#ratio = ratio
-    this.#min = min
+  /** @param patience ms that an exchange may wait for a place */
+  constructor(limit: Limit, allowance: Allowance, clock: Clock, patience: number) {
+    this.#limit = limit
+    this.#allowance = allowance
     this.#clock = clock
     this.#patience = patience
   }
 
-  began(attempt: Attempt): void {
-    this.#active++
+  began(attempt: Attempt, exchange: Exchange): void {
+    // Second tries are what is bounded, and not by themselves.
+    if (attempt.reason === 'hedge' || this.#retrying.has(exchange)) return
+    this.#allowance.began()
     ;(attempt as Marked)[this.#counted] = true
   }
 
@@ -47,29 +50,37 @@ export class Budget {
   ended(attempt: Attempt, exchange: Exchange): void {
     if ((attempt as Marked)[this.#counted] === true) {
       ;(attempt as Marked)[this.#counted] = false
-      this.#active--
+      this.#allowance.ended()
     }
+    if (attempt.reason === 'hedge') this.#unhedge(exchange, 1)
     if (this.#retrying.size === 0) return
     const after = this.#retrying.get(exchange)
     if (after !== undefined && attempt.number > after.number) this.#free(exchange)
   }
 
   /**
-   * Takes a slot for one more attempt behind this one. Of a retry that failed the slot goes over to the next. When all
+   * Takes a place for one more attempt behind this one. Of a retry that failed the place goes over to the next. When all
    * are taken it waits, with the answer at hand: a moment's burst of failures comes to an end, an outage does not.
    *
    * @returns false when the budget is spent
    */
   reserve(attempt: Attempt, exchange: Exchange): boolean | Promise<boolean> {
     if (this.#retrying.has(exchange)) {
-      this.#retrying.set(exchange, attempt)
+      if (this.#allowance.again()) {
+        this.#retrying.set(exchange, attempt)
+        return true
+      }
+      this.#free(exchange)
+      this.#limit.refuse()
+      return false
+    }
+    if (this.#waiting.size === 0 && this.#take()) {
+      this.#hold(attempt, exchange)
       return true
     }
-    if (this.#waiting.size === 0 && this.#hasRoom()) {
-      this.#take(attempt, exchange)
-      return true
-    }
-    return this.#waiting.size >= MAX_WAITING || this.#patience === 0 ? false : this.#wait(attempt, exchange)
+    if (this.#waiting.size < MAX_WAITING && this.#patience > 0) return this.#wait(attempt, exchange)
+    this.#limit.refuse()
+    return false
   }
 
   /** The retry is answered for: what streams on from here is no longer a second try. */
@@ -77,11 +88,44 @@ export class Budget {
     if (this.#retrying.size > 0) this.#free(exchange)
   }
 
-  #hasRoom(): boolean {
-    return this.#retrying.size + 1 <= Math.max(this.#min, this.#ratio * this.#active)
+  /** Takes a place for a hedge, until it has settled. @returns false, at once, when there is none */
+  hedge(exchange: Exchange): boolean {
+    if (this.#waiting.size > 0 || !this.#take()) {
+      this.#limit.refuse()
+      return false
+    }
+    const held = this.#hedging.get(exchange)
+    this.#hedging.set(exchange, (held ?? 0) + 1)
+    // The core may find nobody to send it to.
+    if (held === undefined)
+      exchange.signal.addEventListener('abort', () => this.#unhedge(exchange, Number.POSITIVE_INFINITY), {
+        once: true
+      })
+    return true
   }
 
-  #take(attempt: Attempt, exchange: Exchange): void {
+  #unhedge(exchange: Exchange, count: number): void {
+    if (this.#hedging.size === 0) return
+    const held = this.#hedging.get(exchange)
+    if (held === undefined) return
+    const given = Math.min(held, count)
+    // An exchange with none keeps its entry, and with it its listener, until it ends.
+    if (count === Number.POSITIVE_INFINITY) this.#hedging.delete(exchange)
+    else this.#hedging.set(exchange, held - given)
+    for (let i = 0; i < given; i++) this.#limit.release()
+    if (given > 0) this.#admit()
+  }
+
+  /** A place, if there is one: without counting a refusal where the exchange may still wait. */
+  #take(): boolean {
+    const limit = this.#limit
+    limit.max = this.#allowance.max(limit.used)
+    if (limit.used >= limit.max || !limit.take()) return false
+    this.#allowance.spend()
+    return true
+  }
+
+  #hold(attempt: Attempt, exchange: Exchange): void {
     this.#retrying.set(exchange, attempt)
     // The core may refuse the retry, and a failover's attempt is another service's to see: the exchange's end is
     // the one thing that is sure to come.
@@ -90,9 +134,14 @@ export class Budget {
 
   #free(exchange: Exchange): void {
     if (!this.#retrying.delete(exchange)) return
+    this.#limit.release()
+    this.#admit()
+  }
+
+  #admit(): void {
     for (const waiter of this.#waiting) {
-      if (!this.#hasRoom()) return
-      this.#take(waiter.attempt, waiter.exchange)
+      if (!this.#take()) return
+      this.#hold(waiter.attempt, waiter.exchange)
       waiter.settle(true)
     }
   }
@@ -101,8 +150,10 @@ export class Budget {
     return new Promise((resolve) => {
       const settle = (granted: boolean) => {
         this.#waiting.delete(waiter)
+        this.#limit.waiting = this.#waiting.size
         timer.cancel()
         exchange.signal.removeEventListener('abort', giveUp)
+        if (!granted) this.#limit.refuse()
         resolve(granted)
       }
       const giveUp = () => settle(false)
@@ -110,6 +161,7 @@ export class Budget {
       const timer = this.#clock.setTimeout(giveUp, this.#patience)
       exchange.signal.addEventListener('abort', giveUp, { once: true })
       this.#waiting.add(waiter)
+      this.#limit.waiting = this.#waiting.size
     })
   }
 }

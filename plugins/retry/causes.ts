@@ -1,6 +1,7 @@
 import type { Attempt, ErrorCode } from '../../core/index.js'
 import type { RetryConfig } from './config.js'
 import { GRPC_CONDITIONS, type GrpcCondition } from './grpc.js'
+import { type HeaderCondition, headerConditions } from './header-condition.js'
 
 /** What `outrigger_retries_total{reason}` says of this plugin's retries; there are no others. */
 type Reason =
@@ -12,9 +13,10 @@ type Reason =
   | '3xx'
   | '4xx'
   | '5xx'
+  | 'header'
   | GrpcCondition
 
-type Condition = RetryConfig['on'][number]
+type Condition = Exclude<RetryConfig['on'][number], HeaderCondition>
 
 const CONNECT: readonly ErrorCode[] = ['CONNECT_FAILED', 'CONNECT_TIMEOUT']
 const RESET: readonly ErrorCode[] = ['UPSTREAM_RESET', 'BAD_UPSTREAM_RESPONSE']
@@ -47,8 +49,8 @@ const classes: readonly (Reason | undefined)[] = [undefined, undefined, '2xx', '
 /** Why an attempt is tried again; undefined where it is not. */
 export interface Causes {
   /**
-   * By its error or its HTTP status. NO_ENDPOINT, OVERLOADED, DEADLINE_EXCEEDED and whatever a plugin refused are in no
-   * condition.
+   * By its error, its HTTP status or its headers. NO_ENDPOINT, CIRCUIT_OPEN, OVERLOADED, DEADLINE_EXCEEDED and whatever a
+   * plugin refused are in no condition.
    *
    * @param grpc whether it is a gRPC call's
    */
@@ -58,11 +60,12 @@ export interface Causes {
 }
 
 /** What `on` means, worked out once. */
-export function causes(on: readonly Condition[]): Causes {
+export function causes(on: RetryConfig['on']): Causes {
   const codes = new Map<ErrorCode, Reason>()
   const statuses: (Reason | undefined)[] = new Array(600).fill(undefined)
   const calls: (GrpcCondition | undefined)[] = new Array(17).fill(undefined)
   for (const condition of on) {
+    if (typeof condition === 'object') continue
     for (const code of codesOf[condition] ?? []) codes.set(code, reasonOf[code] as Reason)
     if (condition === '5xx') statuses.fill('5xx', 500)
     else if (condition === 'retriable-4xx') statuses[RETRIABLE_4XX] = 'retriable-4xx'
@@ -71,10 +74,14 @@ export function causes(on: readonly Condition[]): Causes {
   }
   const callCodes = new Map(codes)
   if (on.includes('unavailable')) for (const code of GONE) callCodes.set(code, reasonOf[code] as Reason)
+  const named = headerConditions(on.filter((condition) => typeof condition === 'object'))
   return {
-    of({ error, status }, grpc) {
+    of({ error, status, responseHeaders }, grpc) {
       if (error !== undefined) return (grpc ? callCodes : codes).get(error.code)
-      return status === undefined ? undefined : statuses[status]
+      if (status === undefined) return undefined
+      const found = statuses[status]
+      if (found !== undefined || named === undefined || responseHeaders === undefined) return found
+      return named(status, responseHeaders) ? 'header' : undefined
     },
     ofStatus: (grpcStatus) => calls[grpcStatus]
   }

@@ -256,3 +256,27 @@ t.test('each of the ways an attempt fails has its code and status', async (t) =>
     await run.close()
   }
 })
+
+t.test('of several that ask, the first Retry that can be made is made', async (t) => {
+  const asks = (name: string, options: RetryOptions) =>
+    definePlugin({
+      name,
+      setup: () => ({ outcome: ({ status }) => (status === 503 ? new Retry(options) : undefined) })
+    })
+  const run = await TestPipeline.build({
+    services: { none: { endpoints: [] }, standby: { endpoints: ['http://standby'] } },
+    route: [
+      asks('too-late', { delay: 60_000, reason: 'late' }),
+      asks('nowhere', { service: 'none', reason: 'none' }),
+      asks('standby', { service: 'standby', reason: 'failover' })
+    ],
+    upstream: ({ endpoint }) => ({ status: endpoint === 'http://standby' ? 200 : 503 })
+  })
+  const { status, exchange } = await run.request()
+  t.equal(status, 200)
+  t.strictSame(
+    exchange.attempts.map(({ reason }) => reason),
+    [undefined, 'failover']
+  )
+  await run.close()
+})

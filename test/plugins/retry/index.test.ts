@@ -3,16 +3,19 @@ import {
   type Attempt,
   type ErrorCode,
   type Exchange,
+  type Hedge,
+  type Limit,
   ProxyError,
   Retry,
   type SetupContext
 } from '../../../core/index.js'
 import { VirtualClock } from '../../../core/testing/index.js'
-import standard, { createRetry } from '../../../plugins/retry/index.js'
+import plugin from '../../../plugins/retry/index.js'
+import { limitOf } from './limit.js'
 
 /** All of them answer at once, but for an outcome that waits for a slot of the budget. */
 interface Hooks {
-  attempt(attempt: Attempt, exchange: Exchange): void
+  attempt(attempt: Attempt, exchange: Exchange): Hedge | undefined
   outcome(attempt: Attempt, exchange: Exchange): Retry | undefined
   settled(attempt: Attempt, exchange: Exchange): void
 }
@@ -21,10 +24,11 @@ interface Bench extends Hooks {
   readonly clock: VirtualClock
   /** The budget-exhausted counter, by `route,reason`. */
   readonly exhausted: Map<string, number>
+  /** What the core would show of the budget. */
+  readonly limit: Limit & { refused: number }
 }
 
 function retry(config: object = {}, random = () => 0): Bench {
-  const plugin = createRetry({ random })
   const exhausted = new Map<string, number>()
   const counter = () => ({
     labels: (...labels: string[]) => ({
@@ -33,10 +37,18 @@ function retry(config: object = {}, random = () => 0): Bench {
   })
   const parsed = plugin.config?.parse(config)
   const clock = new VirtualClock()
-  const context = { config: parsed, metrics: { counter }, clock } as unknown as SetupContext<
-    NonNullable<typeof parsed>
-  >
-  return { ...(plugin.setup(context) as Hooks), exhausted, clock }
+  let held: Bench['limit'] | undefined
+  const limit = (name: string, max: number) => (held = limitOf(name, max))
+  const context = {
+    config: parsed,
+    metrics: { counter },
+    clock,
+    random,
+    limit,
+    serviceNamed: () => undefined
+  } as unknown as SetupContext<NonNullable<typeof parsed>>
+  const hooks = plugin.setup(context) as Hooks
+  return { ...hooks, exhausted, clock, limit: held as unknown as Bench['limit'] }
 }
 
 interface Ended extends Exchange {
@@ -48,6 +60,8 @@ function exchange(method = 'GET'): Ended {
   const fields = {
     request: { method },
     route: { name: 'orders', service: 'orders' },
+    attempts: [],
+    deadline: Number.POSITIVE_INFINITY,
     signal: controller.signal
   }
   return { ...fields, end: () => controller.abort() } as unknown as Ended
@@ -70,12 +84,13 @@ function reason(config: object, one: Attempt, method = 'GET'): string | undefine
 }
 
 t.test('the configuration', async (t) => {
-  const schema = standard.config
+  const schema = plugin.config
   t.same(schema?.parse({}), {
     attempts: 3,
     on: ['connect-failure', 'reset'],
     nonIdempotent: false,
     backoff: { base: 25, max: 250 },
+    retryAfter: 300_000,
     budget: { ratio: 0.2, min: 3 },
     avoidTried: true
   })
@@ -100,7 +115,24 @@ t.test('the configuration', async (t) => {
     { backoff: { base: '1s' } },
     { backoff: { bse: 1 } },
     { attempt: 3 },
-    { attemptTimeout: -1 }
+    { attemptTimeout: -1 },
+    { on: [{ value: 'yes' }] },
+    { on: [{ header: 'a b' }] },
+    { on: [{ header: 'x-should-retry', status: 700 }] },
+    { on: [{ header: 'x-should-retry', valu: 'yes' }] },
+    { retryAfter: '301s' },
+    { retryAfter: 'yes' },
+    { budget: { min: 3, ttl: '10s' } },
+    { budget: { min: 3, perSecond: 10 } },
+    { budget: { ttl: '500ms' } },
+    { budget: { ttl: '2m' } },
+    { budget: { perSecond: -1 } },
+    { hedge: {} },
+    { hedge: { after: 0 } },
+    { hedge: { after: 'p100' } },
+    { hedge: { after: 'p20' } },
+    { hedge: { after: '50ms', max: 0 } },
+    { hedge: { after: '50ms', max: 9 } }
   ]) {
     t.equal(schema?.safeParse(wrong).success, false, JSON.stringify(wrong))
   }
@@ -108,6 +140,34 @@ t.test('the configuration', async (t) => {
     { path: ['on', 0], message: /connect-failure, reset.*, not "gateway"/ }
   ])
   t.match(schema?.safeParse({ backoff: { base: '1s' } }).error?.issues, [{ path: ['backoff', 'base'] }])
+  t.match(schema?.safeParse({ on: [{ heder: 'x-should-retry' }] }).error?.issues, [
+    { path: ['on', 0], message: /expected \{ header: NAME \}, with a value.*not \{"heder"/ }
+  ])
+  t.match(schema?.safeParse({ budget: { min: 3, ttl: '10s' } }).error?.issues, [
+    { path: ['budget', 'min'], message: /either min, .* or perSecond and ttl/ }
+  ])
+  t.match(schema?.safeParse({ hedge: { after: 'p101' } }).error?.issues, [
+    { path: ['hedge', 'after'], message: /50ms, of at least 1ms, or p50 to p99, not "p101"/ }
+  ])
+  t.match(schema?.safeParse({ retryAfter: '10m' }).error?.issues, [
+    { path: ['retryAfter'], message: /at most 300s, not "10m"/ }
+  ])
+
+  t.same(schema?.parse({ hedge: { after: 'p95' } }).hedge, { after: { quantile: 0.95 }, max: 1 })
+  t.same(schema?.parse({ hedge: { after: '50ms', max: 2 } }).hedge, { after: 50, max: 2 })
+  t.same(schema?.parse({ budget: { perSecond: 5 } }).budget, { ratio: 0.2, perSecond: 5, ttl: 10_000 })
+  t.same(schema?.parse({ budget: { ratio: 0.1, ttl: '5s' } }).budget, {
+    ratio: 0.1,
+    perSecond: 10,
+    ttl: 5000
+  })
+  t.same(
+    [true, false, '10s'].map((retryAfter) => schema?.parse({ retryAfter }).retryAfter),
+    [300_000, 0, 10_000]
+  )
+  t.same(schema?.parse({ on: [{ header: 'x-should-retry', value: true, status: '503' }] }).on, [
+    { header: 'x-should-retry', value: 'true', status: 503 }
+  ])
 })
 
 t.test('what each condition repeats, and the reason that it gives', async (t) => {
@@ -192,7 +252,7 @@ t.test('gRPC statuses', async (t) => {
 
   t.test('those that say a call is wrong cannot be named', async (t) => {
     for (const name of ['ok', 'invalid-argument', 'not-found', 'unimplemented', 'UNAVAILABLE', 'data-loss']) {
-      t.match(standard.config?.safeParse({ on: [name] }).error?.issues, [
+      t.match(plugin.config?.safeParse({ on: [name] }).error?.issues, [
         { path: ['on', 0], message: /gRPC status \(cancelled, .*unavailable\), not/ }
       ])
     }
@@ -322,6 +382,7 @@ t.test('the budget', async (t) => {
     const hooks = impatient()
     t.equal(retries(hooks, start(hooks, 5)).length, 3)
     t.same([...hooks.exhausted], [['orders,reset', 2]], 'what it refused is counted')
+    t.match(hooks.limit, { name: 'retry budget', max: 3, used: 3, refused: 2 }, 'and shown')
     const none = impatient({ budget: { ratio: 0, min: 0 } })
     t.equal(retries(none, start(none, 5)).length, 0)
   })
@@ -330,6 +391,7 @@ t.test('the budget', async (t) => {
     const hooks = impatient()
     const started = start(hooks, 104)
     t.equal(retries(hooks, started).length, 20, '20% of 104, rounded down')
+    t.match(hooks.limit, { max: 20, used: 20 })
     const all = impatient({ budget: { ratio: 1, min: 0 } })
     t.equal(retries(all, start(all, 50)).length, 50)
   })
@@ -446,11 +508,13 @@ t.test('the budget', async (t) => {
     t.ok(Retry.is(hooks.outcome(first.attempt, first.exchange)))
     const granted = hooks.outcome(second.attempt, second.exchange) as unknown as Promise<Retry | undefined>
     const refused = hooks.outcome(third.attempt, third.exchange) as unknown as Promise<Retry | undefined>
+    t.match(hooks.limit, { used: 1, waiting: 2, refused: 0 })
     await hooks.clock.advance(200)
     first.exchange.end()
     t.ok(Retry.is(await granted), 'in the order they came')
     await hooks.clock.advance(50)
     t.equal(await refused, undefined, 'for no longer than the longest back-off')
+    t.match(hooks.limit, { used: 1, waiting: 0, refused: 1 })
     t.same([...hooks.exhausted], [['orders,reset', 1]])
     second.exchange.end()
     t.ok(Retry.is(hooks.outcome(third.attempt, third.exchange)), 'who gave up holds nothing')
