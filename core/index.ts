@@ -22,6 +22,8 @@ export { type Key, key } from './hooks/key.js'
 export {
   type AnyFunction,
   type Arrangement,
+  type CheckContext,
+  type ConfigFault,
   type ConfigOf,
   type ConfigSchema,
   type CounterCell,
@@ -47,6 +49,8 @@ export {
   type WorkerOptions
 } from './hooks/plugin.js'
 export { readParameter } from './hooks/query.js'
+export { RollingWindow } from './hooks/rolling-window.js'
+export { isFailedCall, isServiceFault } from './hooks/service-fault.js'
 export { compileTemplate, type Template, type TemplateKind } from './hooks/template.js'
 export type {
   Attempt,

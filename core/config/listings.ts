@@ -6,7 +6,7 @@ import type { Substituted } from './environment.js'
 import type { PluginFinder } from './find-plugin.js'
 import { shapeKeys } from './issues.js'
 import { when } from './match-schema.js'
-import type { Path } from './path.js'
+import { type Path, pathKey } from './path.js'
 import { either, expected } from './quote.js'
 import type { Report } from './report.js'
 import { secretPaths } from './secret-fields.js'
@@ -34,6 +34,8 @@ export interface ListingContext {
   readonly typed: Substituted['typed']
   readonly finder: PluginFinder
   readonly report: Report
+  /** Names of those that are configured. */
+  readonly services: readonly string[]
   /** Gathers what plugins' schemas say of secrets, by `pathKey`. */
   readonly secrets: Map<string, boolean>
   /** Gathers where each use stands, for what is found wrong with it later. */
@@ -131,6 +133,7 @@ async function readUse(
   const commonOutcome = await checkPart(commonKeys, common, configPath, typed)
   if ('findings' in commonOutcome) report.addAll(commonOutcome.findings, configPath)
   const config = await readOwn(plugin, own, configPath, context)
+  if (config !== undefined) checkOwn(plugin, config.value, place, configPath, context)
   if ('findings' in commonOutcome || config === undefined || commonOutcome.value.disable) return undefined
   const { when, onFailure, hookTimeout } = commonOutcome.value
   return {
@@ -141,6 +144,24 @@ async function readUse(
     onFailure,
     hookTimeout,
     at: document.label(path)
+  }
+}
+
+function checkOwn(
+  plugin: Plugin,
+  config: unknown,
+  place: Place,
+  path: Path,
+  { report, services, secrets }: ListingContext
+): void {
+  try {
+    const faults = plugin.check?.({ config, place, services }) ?? []
+    for (const fault of faults) {
+      const at = [...path, ...(fault.path ?? [])]
+      report.add(at, fault.message, fault.path === undefined ? 'key' : 'value', secrets.get(pathKey(at)))
+    }
+  } catch (error) {
+    report.add(path, `the check of ${plugin.name} failed: ${(error as Error).message}`, 'key')
   }
 }
 

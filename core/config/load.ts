@@ -44,7 +44,16 @@ export async function loadConfig(source: string | object, options: LoadOptions):
   report.value = value
 
   const finder = new PluginFinder(host, loader, directory)
-  const context: ListingContext = { document, typed, finder, report, secrets: new Map(), places: new Map() }
+  const services = isPlain(value) && isPlain(value.services) ? Object.keys(value.services) : []
+  const context: ListingContext = {
+    document,
+    typed,
+    finder,
+    report,
+    services,
+    secrets: new Map(),
+    places: new Map()
+  }
   const certificates = new Certificates(directory, report)
 
   const outcome = await checkPart(fileSchema, value, [], typed)

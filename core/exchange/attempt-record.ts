@@ -4,7 +4,7 @@ import type { Hedge, Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { Running } from '../hooks/instance.js'
 import type { Attempt, AttemptEnd } from '../hooks/types.js'
-import type { Breaker } from '../service/breaker.js'
+import type { Probe } from '../service/breaker.js'
 import type { Call } from '../service/connection.js'
 import type { EndpointState } from '../service/endpoint.js'
 import type { Service } from '../service/service.js'
@@ -39,7 +39,7 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   /** The call of a hook that is waited for. */
   waiting: Running['waiting'] = undefined
   /** Half-open breakers that wait for what becomes of it. */
-  readonly probes: readonly Breaker[] | undefined
+  readonly probes: readonly Probe[] | undefined
   call: Call | undefined = undefined
   readonly #requestHeaders: Fields
   #headers: Fields | undefined

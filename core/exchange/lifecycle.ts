@@ -23,6 +23,8 @@ export class Lifecycle extends AttemptLoop {
   #upgraded: UpgradedExchange | undefined
   #writtenBefore = 0
   #clientAwaited = false
+  /** Every plugin's `request` has let it pass. */
+  #admitted = false
 
   /** @param refusal why it goes no further than being refused: the route's plugins see it end all the same */
   start(refusal?: ProxyError): void {
@@ -53,6 +55,7 @@ export class Lifecycle extends AttemptLoop {
   }
 
   #serve(): void {
+    this.#admitted = true
     const { pipeline, target } = this
     if (pipeline.reply !== undefined && target === pipeline.service) this.answer(pipeline.reply)
     else if (target === undefined) this.fail(new ProxyError('NO_ROUTE', 'no route matches this request'))
@@ -144,7 +147,7 @@ export class Lifecycle extends AttemptLoop {
         this.answer(this.#errorReply(failure as ProxyError), failure as ProxyError)
       } else if (!Retry.is(decision)) {
         this.answer(decision ?? this.#errorReply(error), error)
-      } else if (!this.#responseAsked && this.#response === undefined && this.mayRetry(decision)) {
+      } else if (this.#admitted && this.#response === undefined && this.mayRetry(decision)) {
         // What comes of it may fail anew, and is asked about anew.
         this.#errorAsked = false
         this.#error = undefined

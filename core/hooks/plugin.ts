@@ -250,6 +250,21 @@ export type ConfigOf<S> = S extends ZodType
     ? Record<string, never>
     : Record<string, unknown>
 
+/** What a configuration has around one listing of a plugin. */
+export interface CheckContext<C> {
+  /** Validated, with defaults filled in. */
+  readonly config: C
+  readonly place: Place
+  /** Names of the services that are configured. */
+  readonly services: readonly string[]
+}
+
+/** What is wrong with a listing. `path` leads from the plugin's own configuration to the value; default: all of it. */
+export interface ConfigFault {
+  readonly path?: readonly (string | number)[]
+  readonly message: string
+}
+
 export interface PluginDefinition<S extends ConfigSchema | undefined = ConfigSchema | undefined> {
   /** What a configuration calls it: lower case, digits and dashes. */
   name: string
@@ -264,6 +279,11 @@ export interface PluginDefinition<S extends ConfigSchema | undefined = ConfigSch
   /** Keys that a plugin before it must provide. */
   needs?: readonly Key<unknown>[]
   body?: BodyDeclaration | ((config: ConfigOf<S>) => BodyDeclaration)
+  /**
+   * What the schema cannot know: whether the keys fit the place they stand in and the services there are. Told with their
+   * lines, beside all other mistakes, and before anything is set up.
+   */
+  check?(context: CheckContext<ConfigOf<S>>): Iterable<ConfigFault>
   setup(
     context: SetupContext<ConfigOf<S>>
   ): PluginHooks | undefined | void | Promise<PluginHooks | undefined | void>

@@ -5,8 +5,9 @@ export class Breaker {
   state: BreakerState = 'closed'
   /** When it opens half, on the clock in ms. */
   until = 0
-  /** Half open, and the one attempt that may go is under way. */
-  probing = false
+  /** Half open, and the one attempt that may go is under way: its number; 0 when there is none. */
+  probe = 0
+  #probes = 0
   /** Why it opened. */
   reason: string | undefined = undefined
 
@@ -14,13 +15,13 @@ export class Breaker {
     this.state = 'open'
     this.until = until
     this.reason = reason ?? 'tripped'
-    this.probing = false
+    this.probe = 0
   }
 
   reset(): void {
     this.state = 'closed'
     this.until = 0
-    this.probing = false
+    this.probe = 0
     this.reason = undefined
   }
 
@@ -31,18 +32,24 @@ export class Breaker {
       if (now < this.until) return false
       this.state = 'half-open'
     }
-    return !this.probing
+    return this.probe === 0
   }
 
-  /** An attempt goes. @returns whether it is the probe of a half-open one, and then `probed` is owed */
-  begin(): boolean {
-    if (this.state !== 'half-open') return false
-    this.probing = true
-    return true
+  /** An attempt goes. @returns of a half-open one the number of the probe, which `probed` is owed; else undefined */
+  begin(): number | undefined {
+    if (this.state !== 'half-open') return undefined
+    this.probe = ++this.#probes
+    return this.probe
   }
 
-  /** The probe has ended, whatever was made of it: of one that decided nothing, the next takes the place. */
-  probed(): void {
-    this.probing = false
+  /** A probe has ended: of one that decided nothing the next takes the place. One that did decide may end when another is under way. */
+  probed(probe: number): void {
+    if (this.probe === probe) this.probe = 0
   }
+}
+
+/** What an attempt owes the half-open breakers that let it through. */
+export interface Probe {
+  readonly breaker: Breaker
+  readonly number: number
 }

@@ -12,7 +12,7 @@ import type {
 } from '../hooks/plugin.js'
 import type { BreakerState, Endpoint } from '../hooks/types.js'
 import { RoundRobin } from './balance/round-robin.js'
-import type { Breaker } from './breaker.js'
+import type { Breaker, Probe } from './breaker.js'
 import { checkEndpoint, checkWeight } from './check.js'
 import { Choice } from './choice.js'
 import type { EndpointState } from './endpoint.js'
@@ -188,18 +188,22 @@ export class Service implements ServiceHandle {
   }
 
   /** An attempt goes there. @returns the half-open breakers that it is the probe of, if any; `probed` is owed then */
-  begin(endpoint: EndpointState): readonly Breaker[] | undefined {
-    const own = endpoint.circuit.begin()
-    const whole = this.load.breaker.begin()
-    if (!own && !whole) return undefined
-    // A half-open endpoint is not to be chosen again until its probe has ended.
-    if (own) this.#breakerChanged(endpoint.circuit, endpoint, false)
-    return own && whole ? [endpoint.circuit, this.load.breaker] : [own ? endpoint.circuit : this.load.breaker]
+  begin(endpoint: EndpointState): readonly Probe[] | undefined {
+    if (endpoint.circuit.state === 'closed' && this.load.breaker.state === 'closed') return undefined
+    const probes: Probe[] = []
+    for (const breaker of [endpoint.circuit, this.load.breaker]) {
+      const number = breaker.begin()
+      if (number === undefined) continue
+      probes.push({ breaker, number })
+      // A half-open endpoint is not to be chosen again until its probe has ended.
+      this.#breakerChanged(breaker, breaker === endpoint.circuit ? endpoint : undefined, false)
+    }
+    return probes.length === 0 ? undefined : probes
   }
 
-  /** The probe has ended. */
-  probed(breakers: readonly Breaker[]): void {
-    for (const breaker of breakers) breaker.probed()
+  /** They have ended. */
+  probed(probes: readonly Probe[]): void {
+    for (const { breaker, number } of probes) breaker.probed(number)
     this.#parts.store.version++
   }
 

@@ -120,21 +120,23 @@ export function runPlugin<S extends ConfigSchema | undefined>(
   return new Run(subject, options)
 }
 
-function use(
-  plugin: Plugin,
-  config: unknown,
-  { onFailure = 'close', hookTimeout = 5_000 }: RunOptions
-): PluginUse {
-  const checked = configSchemaOf(plugin).safeParse(config)
-  if (!checked.success) {
+function use(plugin: Plugin, config: unknown, options: RunOptions): PluginUse {
+  const { onFailure = 'close', hookTimeout = 5_000 } = options
+  const refuse = (problems: readonly { path?: readonly PropertyKey[]; message: string }[]) => {
+    if (problems.length === 0) return
     throw new ConfigError(
-      checked.error.issues.map(({ path, message }) => ({
+      problems.map(({ path = [], message }) => ({
         at: undefined,
         path: [plugin.name, ...path].join('.'),
         message
       }))
     )
   }
+  const checked = configSchemaOf(plugin).safeParse(config)
+  refuse(checked.error?.issues ?? [])
+  const place = options.place ?? defaultPlace(plugin)
+  const services = ['upstream', ...Object.keys(options.services ?? {})]
+  refuse([...(plugin.check?.({ config: checked.data, place, services }) ?? [])])
   return {
     name: plugin.name,
     plugin,
@@ -265,8 +267,11 @@ class Run implements PluginRun {
 
 function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse): Config {
   const place = options.place ?? defaultPlace(subject.plugin)
-  const others = (plugins: readonly Listed[] = []) =>
-    plugins.map((listed) => ('setup' in listed ? use(listed, {}, {}) : use(listed[0], listed[1], {})))
+  const others = (plugins: readonly Listed[] = [], where: Place = place) =>
+    plugins.map((listed) => {
+      const [plugin, config] = 'setup' in listed ? [listed, {}] : listed
+      return use(plugin, config, { place: where, services: options.services ?? {} })
+    })
   const uses = [...others(options.before), subject, ...others(options.after)]
   const at = (where: Place) => (place === where ? uses : [])
   const serviceOf = (
@@ -294,7 +299,7 @@ function configOf(subject: PluginUse, options: RunOptions, recorder: PluginUse):
     maxConnections: 1_024,
     maxPending: 1_024
   })
-  const onService = [...at('service'), ...others(options.onService)]
+  const onService = [...at('service'), ...others(options.onService, 'service')]
   const service = serviceOf(
     'upstream',
     options.endpoints ?? ['http://one.test', 'http://two.test'],

@@ -9,7 +9,16 @@ export default definePlugin({
   description: 'sends the requests that ask for it, or a part of them, to other endpoints or another service',
   config,
   places: ['top', 'route', 'service'],
-  setup({ config, place, random, metrics, serviceNamed }): PluginHooks {
+  check({ config: { service }, place, services }) {
+    if (service === undefined) return []
+    const at = { path: ['service'] }
+    if (place === 'service')
+      return [{ ...at, message: 'chosen before endpoints are: list canary with it on a route or at the top' }]
+    return services.includes(service)
+      ? []
+      : [{ ...at, message: `there is no service ${JSON.stringify(service)}` }]
+  },
+  setup({ config, place, random, metrics }): PluginHooks {
     const { percent, tags, exclusive, strict, service } = config
     const asks = ruleOf(config)
     const isChosen = (exchange: Exchange) => asks(exchange) && (percent === 100 || random() * 100 < percent)
@@ -25,12 +34,6 @@ export default definePlugin({
     })
 
     if (service !== undefined) {
-      if (place.kind === 'service')
-        throw new TypeError(
-          'service is chosen before endpoints are: list canary with it on a route or at the top'
-        )
-      if (serviceNamed(service) === undefined)
-        throw new TypeError(`expected a service of this configuration, not ${JSON.stringify(service)}`)
       return {
         request(exchange) {
           if (!isChosen(exchange)) return

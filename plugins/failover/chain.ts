@@ -11,16 +11,11 @@ export interface Chain {
   next(service: string | undefined): string | undefined
 }
 
-/** @throws Error on a name that no service has */
 export function chain(
   names: readonly string[],
   serviceNamed: (name: string) => ServiceInfo | undefined
 ): Chain {
-  const services = names.map((name) => {
-    const service = serviceNamed(name)
-    if (service === undefined) throw new Error(`services: there is no service ${JSON.stringify(name)}`)
-    return service
-  })
+  const services = names.map((name) => serviceNamed(name)).filter((service) => service !== undefined)
   return {
     isUp(name) {
       const service = serviceNamed(name)

@@ -1,4 +1,6 @@
 import {
+  type CheckContext,
+  type ConfigFault,
   definePlugin,
   type Exchange,
   type PluginHooks,
@@ -29,19 +31,31 @@ export default definePlugin({
   description: 'goes on to other zones, priorities and services where one fails, and to a reply in the end',
   config,
   places: ['top', 'route', 'service'],
+  check: faults,
   setup(context): PluginHooks | undefined {
     const { config, service } = context
     if (service === undefined) return betweenServices(context)
-    const astray = OF_ROUTES.filter((key) => config[key] !== undefined)
-    if (astray.length > 0)
-      throw new Error(
-        `${astray.join(', ')}: expected on a route or at the top. On a service, failover says in what order its own ` +
-          `endpoints are used: ${OF_SERVICES.join(', ')}`
-      )
     withinService(config, service)
     return undefined
   }
 })
+
+function* faults({ config, place, services }: CheckContext<FailoverConfig>): Iterable<ConfigFault> {
+  const onService = place === 'service'
+  for (const key of onService ? OF_ROUTES : OF_SERVICES) {
+    if (config[key] === undefined) continue
+    const message = onService
+      ? `expected on a route or at the top. On a service, failover says in what order its own endpoints are used: ${OF_SERVICES.join(', ')}`
+      : 'expected on a service, whose endpoints this orders. On a route, failover goes from one service to the next: services, reply'
+    yield { path: [key], message }
+  }
+  if (!onService && config.services === undefined && config.reply === undefined)
+    yield { message: 'missing: expected services, reply or both' }
+  for (const [index, name] of (config.services ?? []).entries()) {
+    if (!services.includes(name))
+      yield { path: ['services', index], message: `there is no service ${JSON.stringify(name)}` }
+  }
+}
 
 function withinService({ order, zone, overprovisioning }: FailoverConfig, service: ServiceHandle): void {
   service.arrange({
@@ -53,14 +67,6 @@ function withinService({ order, zone, overprovisioning }: FailoverConfig, servic
 }
 
 function betweenServices({ config, serviceNamed, metrics }: SetupContext<FailoverConfig>): PluginHooks {
-  const astray = OF_SERVICES.filter((key) => config[key] !== undefined)
-  if (astray.length > 0)
-    throw new Error(
-      `${astray.join(', ')}: expected on a service, whose endpoints this orders. On a route, failover goes from one ` +
-        'service to the next: services, reply'
-    )
-  if (config.services === undefined && config.reply === undefined)
-    throw new Error('missing: expected services, reply or both')
   const { isUp, next } = chain(config.services ?? [], serviceNamed)
   const failed = failures(config.on ?? DEFAULT_FAILURES)
   const canned = config.reply && replyOf(config.reply)

@@ -36,16 +36,17 @@ export default definePlugin({
         'gRPC service names, such as shop.Orders, to the configured services they are served by; an empty name is what is asked without one'
       )
   }),
+  *check({ config, services }) {
+    for (const [name, configured] of Object.entries(config.services)) {
+      if (!services.includes(configured))
+        yield { path: ['services', name], message: `there is no service ${JSON.stringify(configured)}` }
+    }
+  },
   setup({ config, serviceNamed }) {
     const services = new Map<string, NonNullable<ReturnType<typeof serviceNamed>>>()
     for (const [name, configured] of Object.entries(config.services)) {
       const service = serviceNamed(configured)
-      if (service === undefined) {
-        throw new Error(
-          `services: ${JSON.stringify(name)} names ${configured}, which is no configured service`
-        )
-      }
-      services.set(name, service)
+      if (service !== undefined) services.set(name, service)
     }
 
     const statusOf = (name: string): ServingStatus | undefined => {

@@ -43,7 +43,7 @@ export default definePlugin({
       .default('8MiB')
       .describe('memory for lines on their way; what comes on top is dropped and counted')
   }),
-  setup({ config, directory, log, metrics, clock, onClose }) {
+  setup({ config, directory, log, metrics, clock, random, onClose }) {
     const { format, sample } = config
     const destination = locate(config.destination, directory)
     // The combined format names the protocol in any case.
@@ -63,7 +63,7 @@ export default definePlugin({
     onClose(() => accessLog.close())
     return {
       finish(result, exchange) {
-        if (sample < 1 && !failed(result) && Math.random() >= sample) return
+        if (sample < 1 && !failed(result) && random() >= sample) return
         accessLog.write(result, exchange, clock.wallTime())
       }
     }

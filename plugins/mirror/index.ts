@@ -11,10 +11,12 @@ export default definePlugin({
   config,
   // One copy of each request. A service would see attempts, of which there may be more.
   places: ['top', 'route'],
-  setup({ config, metrics, random, limit, fetch, serviceNamed, onClose }): PluginHooks {
+  check({ config: { service }, services }) {
+    if (services.includes(service)) return []
+    return [{ path: ['service'], message: `there is no service ${JSON.stringify(service)}` }]
+  },
+  setup({ config, metrics, random, limit, fetch, onClose }): PluginHooks {
     const { service, percent, maxBody, timeout, maxResponse } = config
-    if (serviceNamed(service) === undefined)
-      throw new Error(`service: there is no service ${JSON.stringify(service)}`)
     const chance = percent / 100
     const methods = config.methods === undefined ? undefined : new Set(config.methods)
     const strip = new Set(config.strip)

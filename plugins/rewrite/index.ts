@@ -16,10 +16,13 @@ export default definePlugin({
   description: 'changes the path, the host and the headers of requests, and the headers of responses',
   config,
   places: ['top', 'route', 'service'],
+  check({ config, place }) {
+    if (place !== 'service' || config.path === undefined) return []
+    const message = 'a path is rewritten before a service is asked: list rewrite with path on a route'
+    return [{ path: ['path'], message }]
+  },
   async setup({ config, place }): Promise<PluginHooks> {
     const onService = place.kind === 'service'
-    if (onService && config.path !== undefined)
-      throw new TypeError('a path is rewritten before a service is asked: list rewrite with path on a route')
     const path = config.path === undefined ? undefined : await pathRewrite(config.path)
     const host = config.host === undefined ? undefined : compileTemplate(config.host, 'header')
     const request = config.request === undefined ? undefined : new Changes(config.request)

@@ -31,13 +31,14 @@ export default definePlugin({
   description: 'bounds the time of a request, of each attempt, of connecting and of pauses in a response',
   config,
   places: ['top', 'route', 'service'],
-  setup({ config, place }): PluginHooks {
+  check({ config, place }) {
+    if (place !== 'service' || config.request === undefined) return []
+    const message =
+      'the time of a whole exchange, which may try several services: set it on a route or at the top'
+    return [{ path: ['request'], message }]
+  },
+  setup({ config }): PluginHooks {
     const { attempt: whole, connect } = config
-    if (place.kind === 'service' && config.request !== undefined) {
-      throw new Error(
-        'request is the time of a whole exchange, which may try several services: set it on a route or at the top'
-      )
-    }
     const request = endless(config.request)
     const idle = endless(config.idle)
     const hooks: PluginHooks = {}

@@ -264,3 +264,25 @@ t.test('limits of connections that a plugin sets hold for the endpoint', async (
   for (const socket of clients) socket.destroy()
   service.close()
 })
+
+t.test('a Retry from error goes past no plugin that has not let the request pass', async (t) => {
+  const run = await TestPipeline.build({
+    services,
+    route: [
+      plugin({ error: () => new Retry({ service: 'standby' }) }, 'failover'),
+      plugin(
+        {
+          request() {
+            throw new ProxyError('OVERLOADED', 'full')
+          }
+        },
+        'bound'
+      ),
+      plugin({ request: () => new Reply(401) }, 'auth')
+    ]
+  })
+  const { error, exchange } = await run.request()
+  t.equal(error, 'OVERLOADED')
+  t.equal(exchange.attempts.length, 0)
+  await run.close()
+})

@@ -251,3 +251,19 @@ t.test('two listings of a plugin in one place have bounds of their own', async (
   t.notMatch(text, /outrigger_limit_refused_total\{[^}]*\} 1/)
   await run.close()
 })
+
+t.test('a failed probe whose body ends late frees no other probe', async (t) => {
+  const { Breaker } = await import('../../../core/service/breaker.js')
+  const breaker = new Breaker()
+  breaker.trip(10, undefined)
+  t.equal(breaker.admits(10), true)
+  const first = breaker.begin() as number
+  breaker.trip(20, undefined)
+  t.equal(breaker.admits(20), true)
+  const second = breaker.begin() as number
+  t.equal(breaker.admits(20), false)
+  breaker.probed(first)
+  t.equal(breaker.admits(20), false, 'the second one is still under way')
+  breaker.probed(second)
+  t.equal(breaker.admits(20), true)
+})

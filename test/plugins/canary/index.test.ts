@@ -147,10 +147,14 @@ t.test('another service', async (t) => {
     t.same(await targets(config, { headers: { [header]: '' } }, { services, place }), ['http://other.test'])
     t.same(await targets(config, {}, { services, place }), toBoth)
   }
-  const nowhere = start({ header, service: 'orders-canary' })
-  await t.rejects(nowhere.request(), /expected a service of this configuration, not "orders-canary"/)
-  const misplaced = start({ header, service: 'orders-canary' }, { services, place: 'service' })
-  await t.rejects(misplaced.request(), /list canary with it on a route or at the top/)
+  t.throws(
+    () => start({ header, service: 'orders-canary' }),
+    /canary.service: there is no service "orders-canary"/
+  )
+  t.throws(
+    () => start({ header, service: 'orders-canary' }, { services, place: 'service' }),
+    /list canary with it on a route or at the top/
+  )
 })
 
 /** What is told at load. */

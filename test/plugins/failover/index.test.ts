@@ -79,20 +79,25 @@ t.test('the configuration', async (t) => {
 
 t.test('keys that stand in the wrong place are told at load', async (t) => {
   const refused = async (config: object, place: 'top' | 'route' | 'service') => {
-    const run = runPlugin(failover, config, { place, services })
-    t.teardown(() => run.close())
-    return run.request().then(
-      () => 'taken',
-      (error: Error) => error.message
-    )
+    try {
+      const run = runPlugin(failover, config, { place, services })
+      t.teardown(() => run.close())
+      await run.request()
+      return 'taken'
+    } catch (error) {
+      return (error as Error).message
+    }
   }
-  t.match(await refused({ services: ['standby'], on: [503] }, 'service'), /services, on: expected on a route/)
+  t.match(
+    await refused({ services: ['standby'], on: [503] }, 'service'),
+    /services: expected on a route[\s\S]*on: expected on a route/
+  )
   t.match(await refused({ reply: {} }, 'service'), /reply: expected on a route or at the top/)
   t.match(await refused({ order: ['priority'], reply: {} }, 'route'), /order: expected on a service/)
   t.match(await refused({ zone: 'a', services: ['standby'] }, 'top'), /zone: expected on a service/)
   t.match(await refused({}, 'route'), /missing: expected services, reply or both/)
   t.match(await refused({ on: [503] }, 'top'), /missing: expected services, reply or both/)
-  t.match(await refused({ services: ['standy'] }, 'route'), /services: there is no service "standy"/)
+  t.match(await refused({ services: ['standy'] }, 'route'), /services.0: there is no service "standy"/)
   t.equal(await refused({}, 'service'), 'taken', 'on a service it has its defaults')
   t.equal(await refused({ services: ['standby'] }, 'top'), 'taken')
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { type Exchange, Reply, type SetupContext } from '../../../core/index.js'
+import { runPlugin } from '../../../core/testing/index.js'
 import health from '../../../plugins/grpc-health/index.js'
 
 /** Usable endpoints of each configured service. */
@@ -182,8 +183,8 @@ t.test('a replacement character is a character', async (t) => {
 })
 
 t.test('the configuration', async (t) => {
-  t.throws(() => listing({ 'shop.Orders': 'ordres' }, { orders: 1 }), {
-    message: 'services: "shop.Orders" names ordres, which is no configured service'
+  t.throws(() => runPlugin(health, { services: { 'shop.Orders': 'ordres' } }), {
+    message: /grpc-health.services.shop.Orders: there is no service "ordres"/
   })
   t.same(health.config?.parse({}), { services: {} })
   for (const wrong of [

@@ -73,7 +73,10 @@ t.test('on a service, attempts are timed and requests are not', async (t) => {
     idle: 1000,
     request: 15_000
   })
-  await t.rejects(given({ request: '1s' }, { place }), /request is the time of a whole exchange.*on a route/s)
+  await t.rejects(
+    given({ request: '1s' }, { place }),
+    /timeout.request: the time of a whole exchange.*on a route/s
+  )
 })
 
 t.test('the shorter attempt timeout holds, and of the others the last', async (t) => {
