@@ -1,269 +1,148 @@
-import t, { type Test } from 'tap'
-import type { Endpoint, Exchange, PluginHooks, SetupContext } from '../../../core/index.js'
-import standard, { createLoadBalancer } from '../../../plugins/load-balancer/index.js'
+import t from 'tap'
+import type { EndpointState } from '../../../core/service/endpoint.js'
+import { endpoint, fits, many, tally } from './drawing.js'
+import { chosen, onRealService } from './real-service.js'
+import { asked, setStage } from './stage.js'
 
-type Mutable = { -readonly [K in keyof Endpoint]: Endpoint[K] }
+type Listed = Parameters<typeof onRealService>[1]
 
-function endpoint(name: string, weight = 1, inFlight = 0): Mutable {
-  return {
-    url: `http://${name}`,
-    service: 'shop',
-    weight,
-    zone: undefined,
-    priority: 0,
-    tags: {},
-    healthy: true,
-    ejectedUntil: 0,
-    inFlight,
-    latency: undefined
-  }
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-const exchange = {} as Exchange
-
-type Pick = (endpoints: readonly Endpoint[]) => Endpoint | undefined
-
-function pickOf(policy: string, random = seeded(1)): Pick {
-  const plugin = createLoadBalancer({ random })
-  const config = plugin.config?.parse({ policy })
-  const hooks = plugin.setup({ config } as SetupContext<NonNullable<typeof config>>) as PluginHooks
-  const { pick } = hooks
-  if (pick === undefined) throw new Error(`${policy} has no pick`)
-  return (endpoints) => pick(endpoints, exchange) as Endpoint | undefined
-}
-
-function tally(count: number, list: readonly Endpoint[], pick: Pick): number[] {
-  const counts = list.map(() => 0)
-  for (let i = 0; i < count; i++) {
-    const at = list.indexOf(pick(list) as Endpoint)
-    counts[at] = (counts[at] ?? 0) + 1
-  }
-  return counts
-}
-
-/** Pearson's statistic: how far counts are from what was expected. */
-function chiSquared(counts: readonly number[], shares: readonly number[]): number {
-  const picks = counts.reduce((sum, count) => sum + count, 0)
-  const total = shares.reduce((sum, share) => sum + share, 0)
-  return counts.reduce((sum, count, at) => {
-    const expected = (picks * (shares[at] as number)) / total
-    return sum + (count - expected) ** 2 / expected
-  }, 0)
-}
-
-/** Exceeded once in 1,000 by chance, for 1, 2, ... degrees of freedom. The seed is fixed, so here it is or it is not. */
-const CRITICAL = [10.83, 13.82, 16.27, 18.47, 20.52, 22.46, 24.32, 26.12, 27.88, 29.59, 31.26]
-
-function fits(t: Test, counts: readonly number[], shares: readonly number[], message: string): void {
-  const statistic = chiSquared(counts, shares)
-  t.ok(
-    statistic < (CRITICAL[counts.length - 2] as number),
-    `${message}: ${counts}, chi-squared ${statistic.toFixed(2)}`
-  )
-}
-
-t.test('the configuration', async (t) => {
-  const schema = standard.config
-  t.same(schema?.parse({}), { policy: 'round-robin' }, 'round robin unless said otherwise')
-  t.equal(schema?.safeParse({ policy: 'fastest' }).success, false)
-  t.equal(schema?.safeParse({ polcy: 'random' }).success, false, 'unknown keys are errors')
-  t.same(standard.places, ['service'])
-})
+const hosts = (count: number, rest: (at: number) => object = () => ({})): Listed =>
+  Array.from({ length: count }, (_, at) => ({ url: `http://10.0.0.${at + 1}:80`, ...rest(at) }))
 
 t.test("round-robin is the core's own pick", async (t) => {
-  t.same(standard.setup({ config: { policy: 'round-robin' } } as SetupContext<{ policy: 'round-robin' }>), {})
+  t.same((await setStage({}, many(3))).hooks, {})
+  const stage = await onRealService(
+    {},
+    hosts(2, (at) => ({ weight: 1 + at * 2 }))
+  )
+  t.same(chosen(stage, 400), [100, 300])
+  stage.close()
 })
 
-t.test('random and least-request: an empty list, and one alone', async (t) => {
-  for (const policy of ['random', 'least-request']) {
-    const pick = pickOf(policy)
-    const alone = endpoint('a', 0)
-    t.equal(pick([]), undefined, policy)
-    t.equal(pick([alone]), alone, policy)
+t.test('zone-aware: the own zone while it can take it, and then as much of it as it can', async (t) => {
+  const zones = hosts(20, (at) => ({ zone: at < 10 ? 'a' : 'b' }))
+  const stage = await onRealService({ policy: 'zone-aware', zone: 'a' }, zones)
+  const { service } = stage
+  const inZone = (counts: number[]) => counts.slice(0, 10).reduce((sum, count) => sum + count, 0)
+  const out = (count: number) => {
+    for (const [at, one] of service.endpoints.slice(0, 10).entries())
+      service.mark(one, at < count ? 'unhealthy' : 'healthy')
+  }
+  t.equal(inZone(chosen(stage, 2000)), 2000, 'all are well: nothing leaves the zone')
+  out(2)
+  t.equal(inZone(chosen(stage, 2000)), 2000, '8 of 10, times 1.4: still enough')
+  out(5)
+  const half = inZone(chosen(stage, 10_000))
+  fits(t, [half, 10_000 - half], [70, 30], 'half of it is out: 140% of a half is 70%')
+  out(10)
+  t.equal(inZone(chosen(stage, 1000)), 0, 'all of it is out')
+  out(0)
+  const [first] = service.endpoints as readonly [EndpointState]
+  const counts = chosen(stage, 10_000).slice(0, 10)
+  fits(
+    t,
+    counts,
+    counts.map(() => 1),
+    'evenly within'
+  )
+  first.inFlight = 3
+  const busy = chosen(stage, 1000)
+  t.ok((busy[0] as number) === 0, `and the busy one gets less: ${busy}`)
+  stage.close()
+})
+
+t.test('zone-aware: from another zone, all of the others are as good', async (t) => {
+  const zones = hosts(4, (at) => ({ zone: at < 2 ? 'a' : 'b' }))
+  const stage = await onRealService({ policy: 'zone-aware', zone: 'c' }, zones)
+  fits(t, chosen(stage, 4000), [1, 1, 1, 1], 'evenly')
+  stage.close()
+})
+
+t.test('panicThreshold: with too few left all are used, but for an open breaker', async (t) => {
+  const stage = await onRealService({ policy: 'random', panicThreshold: 0.5 }, hosts(5))
+  const { service } = stage
+  const [a, b, c] = service.endpoints as readonly EndpointState[] as [
+    EndpointState,
+    EndpointState,
+    EndpointState
+  ]
+  service.mark(a, 'unhealthy')
+  service.eject(b, 60_000)
+  t.same(chosen(stage, 1000).slice(0, 2), [0, 0], '3 of 5 are enough')
+  service.trip(c, 60_000)
+  const counts = chosen(stage, 4000)
+  t.equal(counts[2], 0, 'nothing past a breaker')
+  fits(
+    t,
+    counts.filter((_, at) => at !== 2),
+    [1, 1, 1, 1],
+    'the rest alike'
+  )
+  stage.close()
+
+  const never = await onRealService({ policy: 'random' }, hosts(5))
+  for (const one of never.service.endpoints.slice(1)) never.service.mark(one, 'unhealthy')
+  t.same(chosen(never, 100), [100, 0, 0, 0, 0], 'without it never')
+  never.close()
+})
+
+t.test('slowStart: a newcomer gets a tenth, and then bit by bit its weight', async (t) => {
+  for (const policy of ['round-robin', 'random', 'least-request']) {
+    const stage = await onRealService({ policy, slowStart: '30s' }, hosts(2))
+    const { service, clock } = stage
+    const shares = () => {
+      const [old = 0, fresh = 0] = chosen(stage, 4400)
+      return fresh / old
+    }
+    const near = (found: number, wanted: number, message: string) =>
+      t.ok(Math.abs(found - wanted) < 0.06, `${policy}, ${message}: ${found.toFixed(3)}, ${wanted} is due`)
+    near(shares(), 1, 'at first nobody is new')
+    const second = service.endpoints[1] as EndpointState
+    service.mark(second, 'unhealthy')
+    t.equal(shares(), 0)
+    await clock.advance(60_000)
+    service.mark(second, 'healthy')
+    near(shares(), 0.1, 'just back')
+    await clock.advance(15_000)
+    near(shares(), 0.5, 'half of the window later')
+    await clock.advance(15_000)
+    near(shares(), 1, 'at its end')
+    t.equal(second.weight, 1)
+    service.replace([...hosts(2), { url: 'http://10.0.0.9:80' }])
+    stage.choose()
+    t.same(
+      service.endpoints.map(({ weight }) => weight),
+      [1, 1, 0.1],
+      'what discovery adds is new'
+    )
+    stage.close()
   }
 })
 
-t.test('random', async (t) => {
-  t.test('equal weights', async (t) => {
-    const list = Object.freeze(['a', 'b', 'c', 'd', 'e'].map((name) => endpoint(name)))
-    fits(t, tally(20_000, list, pickOf('random')), [1, 1, 1, 1, 1], 'each as often')
-  })
-
-  t.test('unequal weights', async (t) => {
-    const list = Object.freeze([endpoint('a', 1), endpoint('b', 3), endpoint('c', 0.5), endpoint('d', 0)])
-    const counts = tally(20_000, list, pickOf('random'))
-    t.equal(counts.pop(), 0, 'weight 0 is not picked while there are others')
-    fits(t, counts, [1, 3, 0.5], 'as the weights say')
-  })
-
-  t.test('weight 0 is picked when nothing else is there', async (t) => {
-    const list = Object.freeze([endpoint('a', 0), endpoint('b', 0)])
-    fits(t, tally(10_000, list, pickOf('random')), [1, 1], 'as if they were equal')
-  })
-
-  t.test('the ends of chance', async (t) => {
-    const list = [endpoint('a', 0.1), endpoint('b', 0.2), endpoint('z', 0)]
-    t.equal(pickOf('random', () => 0)(list), list[0])
-    t.equal(pickOf('random', () => 1 - 2 ** -53)(list), list[1])
-  })
-
-  t.test('a weight that changes counts from the next list on', async (t) => {
-    const [a, b] = [endpoint('a'), endpoint('b')]
-    const pick = pickOf('random')
-    fits(t, tally(5000, Object.freeze([a, b]), pick), [1, 1], 'before')
-    b.weight = 9
-    fits(t, tally(5000, Object.freeze([a, b]), pick), [1, 9], 'after')
-    const loose = [a, b]
-    fits(t, tally(5000, loose, pick), [1, 9], 'a list that is not frozen')
-    a.weight = 9
-    fits(t, tally(5000, loose, pick), [1, 1], 'is looked at anew')
-  })
+t.test('ring-hash: an ejected endpoint keeps its keys for when it is back', async (t) => {
+  const stage = await onRealService({ policy: 'ring-hash', hashOn: { header: 'x-user' } }, hosts(3))
+  const { service, clock } = stage
+  const users = Array.from({ length: 300 }, (_, user) => asked({ 'x-user': `${user}` }))
+  const places = () => users.map((user) => stage.choose(user).url)
+  const before = places()
+  const [, out] = service.endpoints as readonly EndpointState[] as [EndpointState, EndpointState]
+  service.eject(out, 10_000)
+  const during = places()
+  t.ok(during.every((url, at) => (before[at] === out.url ? url !== out.url : url === before[at])))
+  await clock.advance(10_000)
+  t.same(places(), before)
+  stage.close()
 })
 
-t.test('least-request with equal weights', async (t) => {
-  t.test('up to eight, the one with the fewest', async (t) => {
-    const pick = pickOf('least-request')
-    for (let idle = 0; idle < 8; idle++) {
-      const list = Array.from({ length: 8 }, (_, at) => endpoint(`${at}`, 1, at === idle ? 4 : 5))
-      t.same(tally(50, list, pick)[idle], 50)
-    }
-  })
-
-  t.test('each of those that tie is as likely', async (t) => {
-    const list = Object.freeze([0, 2, 0, 0, 7].map((inFlight, at) => endpoint(`${at}`, 1, inFlight)))
-    const counts = tally(15_000, list, pickOf('least-request'))
-    t.same([counts[1], counts[3 + 1]], [0, 0], 'the busy ones get none')
-    fits(t, [counts[0], counts[2], counts[3]] as number[], [1, 1, 1], 'the idle ones share')
-  })
-
-  t.test('beyond eight, the better of two different ones', async (t) => {
-    // Of 12, the one with i under way is picked when it is drawn with a busier one.
-    const list = Object.freeze(
-      Array.from({ length: 12 }, (_, at) => endpoint(`${at}`, 1, (at * 5 + 11) % 12))
-    )
-    const counts = tally(50_000, list, pickOf('least-request'))
-    const ordered = list
-      .map(({ inFlight }, at) => [inFlight, counts[at] as number])
-      .sort(([a = 0], [b = 0]) => a - b)
-    const byLoad = ordered.map(([, count]) => count as number)
-    t.equal(byLoad.pop(), 0, 'the busiest of all never wins')
-    const shares = byLoad.map((_, inFlight) => 11 - inFlight)
-    fits(t, byLoad, shares, 'P(i) = (11 - i) / 66')
-  })
-
-  t.test('an idle service of many is served evenly', async (t) => {
-    const list = Object.freeze(Array.from({ length: 12 }, (_, at) => endpoint(`${at}`)))
-    fits(
-      t,
-      tally(50_000, list, pickOf('least-request')),
-      list.map(() => 1),
-      'each as often'
-    )
-  })
-
-  t.test('a slow endpoint gets less than a third of what a fast one gets', async (t) => {
-    for (const size of [3, 12]) {
-      const counts = simulate({
-        list: Array.from({ length: size }, (_, at) => endpoint(`${at}`)),
-        pick: pickOf('least-request'),
-        callers: size * 2,
-        ticks: 4000,
-        duration: (at) => (at === 0 ? 50 : 5)
-      })
-      const [slow, ...fast] = counts as [number, ...number[]]
-      t.ok(slow * 3 < Math.min(...fast), `of ${size}: ${counts}`)
-    }
-  })
+t.test('least-request within what other plugins leave', async (t) => {
+  const stage = await setStage({ policy: 'least-request' }, [])
+  const list = [endpoint('a', 1, 3), endpoint('b', 1, 1), endpoint('c', 1, 2)]
+  t.same(
+    tally(20, list, (each) => stage.pick(each)),
+    [0, 20, 0]
+  )
+  t.same(
+    tally(20, list.slice(2), (each) => stage.pick(each)),
+    [20]
+  )
 })
-
-t.test('least-request with unequal weights', async (t) => {
-  t.test('an idle service is served as its weights say', async (t) => {
-    const list = Object.freeze([endpoint('a', 1), endpoint('b', 3), endpoint('c', 0)])
-    const counts = tally(20_000, list, pickOf('least-request'))
-    t.equal(counts.pop(), 0, 'weight 0 is not picked while there are others')
-    fits(t, counts, [1, 3], '1:3')
-  })
-
-  t.test('what is under way takes from a weight', async (t) => {
-    const list = Object.freeze([endpoint('a', 1, 0), endpoint('b', 3, 1)])
-    // P(e < (1 + f) / 3) for two exponentials e and f of mean 1.
-    const light = 1 - (Math.exp(-1 / 3) * 3) / 4
-    fits(
-      t,
-      tally(20_000, list, pickOf('least-request')),
-      [light, 1 - light],
-      'an idle light one and a heavy one with one'
-    )
-    const busy = Object.freeze([endpoint('a', 1, 10), endpoint('b', 3, 10)])
-    t.ok(
-      (tally(1000, busy, pickOf('least-request'))[0] as number) < 5,
-      'as many under way on both: the heavy one'
-    )
-  })
-
-  t.test('weights hold under any load where all are as fast', async (t) => {
-    for (const callers of [1, 4, 16, 100]) {
-      const counts = simulate({
-        list: [endpoint('a', 1), endpoint('b', 3)],
-        pick: pickOf('least-request'),
-        callers,
-        ticks: 10_000,
-        duration: () => 5
-      })
-      const share = (counts[1] as number) / (counts[0] as number)
-      t.ok(share > 2.4 && share < 3.3, `${callers} callers: ${share.toFixed(2)} times as many`)
-    }
-  })
-
-  t.test('a heavy endpoint that is slow gets less than its weight', async (t) => {
-    const counts = simulate({
-      list: [endpoint('slow', 3), endpoint('fast', 1)],
-      pick: pickOf('least-request'),
-      callers: 8,
-      ticks: 20_000,
-      duration: (at) => (at === 0 ? 50 : 5)
-    })
-    t.ok((counts[0] as number) * 2 < (counts[1] as number), `${counts}`)
-  })
-})
-
-/** So many callers, each with one request under way at all times; how many requests each endpoint got. */
-function simulate(options: {
-  list: Mutable[]
-  pick: Pick
-  callers: number
-  ticks: number
-  duration: (at: number) => number
-}): number[] {
-  const { list, pick, callers, ticks, duration } = options
-  const frozen = Object.freeze([...list])
-  const counts = list.map(() => 0)
-  const ends = new Map<number, Mutable[]>()
-  const start = (tick: number) => {
-    const picked = pick(frozen) as Mutable
-    const at = list.indexOf(picked)
-    counts[at] = (counts[at] as number) + 1
-    picked.inFlight++
-    const end = tick + duration(at)
-    ends.set(end, [...(ends.get(end) ?? []), picked])
-  }
-  for (let caller = 0; caller < callers; caller++) start(0)
-  for (let tick = 1; tick < ticks; tick++) {
-    const ended = ends.get(tick) ?? []
-    ends.delete(tick)
-    for (const one of ended) one.inFlight--
-    for (const _ of ended) start(tick)
-  }
-  return counts
-}
