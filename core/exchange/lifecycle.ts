@@ -4,11 +4,11 @@
 // dropped: `enter` numbers the steps, and a step that is not the present one is over.
 
 import { ProxyError } from '../errors.js'
-import { Reply, Retry } from '../hooks/decisions.js'
+import { type Reply, Retry } from '../hooks/decisions.js'
 import type { AttemptState } from './attempt.js'
 import { AttemptLoop } from './attempt-loop.js'
 import { grpcMessage, grpcStatusOf } from './grpc.js'
-import { isGrpcReply, ResponseState } from './response.js'
+import { errorReply, isGrpcReply, ResponseState } from './response.js'
 import { type Ending, resultOf } from './result.js'
 import { UpgradedExchange } from './upgraded-exchange.js'
 import { DRAIN_BYTES, DRAIN_MS, ResponseWriter } from './writer.js'
@@ -135,7 +135,7 @@ export class Lifecycle extends AttemptLoop {
     }
     const hook = this.pipeline.hooks.error
     if (hook === undefined || this.#errorAsked) {
-      this.answer(this.#errorReply(error), error)
+      this.answer(errorReply(error, this.id), error)
       return
     }
     this.#errorAsked = true
@@ -144,23 +144,18 @@ export class Lifecycle extends AttemptLoop {
       if (step !== this.step) return
       if (failure) {
         this.#error = failure as ProxyError
-        this.answer(this.#errorReply(failure as ProxyError), failure as ProxyError)
+        this.answer(errorReply(failure as ProxyError, this.id), failure as ProxyError)
       } else if (!Retry.is(decision)) {
-        this.answer(decision ?? this.#errorReply(error), error)
+        this.answer(decision ?? errorReply(error, this.id), error)
       } else if (this.#admitted && this.#response === undefined && this.mayRetry(decision)) {
         // What comes of it may fail anew, and is asked about anew.
         this.#errorAsked = false
         this.#error = undefined
         this.again(decision)
       } else {
-        this.answer(this.#errorReply(error), error)
+        this.answer(errorReply(error, this.id), error)
       }
     })
-  }
-
-  #errorReply(error: ProxyError): Reply {
-    const headers = { ...error.headers, 'x-outrigger-error': error.code }
-    return new Reply(error.status, { error: error.code, message: error.message, requestId: this.id }, headers)
   }
 
   #deliver(response: ResponseState): void {

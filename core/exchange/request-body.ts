@@ -2,11 +2,7 @@ import type { Readable } from 'node:stream'
 import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import { AttemptStream } from './attempt-stream.js'
-
-/** Bytes that are kept for a second attempt (Linkerd's replay buffer). */
-export const REPLAY_LIMIT = 64 * 1024
-
-const EMPTY = Buffer.alloc(0)
+import { REPLAY_LIMIT, Replay } from './replay.js'
 
 export interface RequestBodyOptions {
   readonly deadlines: Deadlines
@@ -35,10 +31,7 @@ export class RequestBody extends Deadline {
   readonly #source: Readable | undefined
   /** The source is the client's own, which has its connection's listeners and is not ours to destroy. */
   readonly #clients: boolean
-  #chunks: Buffer[] = []
-  #kept = 0
-  /** A byte was handed on and not kept: no later attempt can have it. */
-  #lost = false
+  readonly #replay = new Replay()
   #ended = false
   #flowing = false
   #awaiting = false
@@ -67,7 +60,7 @@ export class RequestBody extends Deadline {
 
   /** Whether another attempt can be given all of it. */
   get replayable(): boolean {
-    return !this.#lost && this.#error === undefined
+    return !this.#replay.lost && this.#error === undefined
   }
 
   /** Why it cannot be had. */
@@ -77,7 +70,7 @@ export class RequestBody extends Deadline {
 
   /** All of it, where it has come and was kept. */
   get held(): Buffer | undefined {
-    return this.#ended && this.replayable ? this.#all() : undefined
+    return this.#ended && this.replayable ? this.#replay.all() : undefined
   }
 
   /** All of it has been taken from the client. */
@@ -88,8 +81,7 @@ export class RequestBody extends Deadline {
   /** A body that is all there. */
   static of(content: Buffer, options: RequestBodyOptions): RequestBody {
     const body = new RequestBody(undefined, content.length, options)
-    body.#chunks = [content]
-    body.#kept = content.length
+    body.#replay.keep(content)
     return body
   }
 
@@ -98,7 +90,7 @@ export class RequestBody extends Deadline {
    * one buffer, at a quarter of a stream's cost. Calls back at once where waiting could hold up a stream.
    */
   ready(callback: () => void): void {
-    if (this.#ended || this.length === undefined || this.length > REPLAY_LIMIT || this.#kept > 0) {
+    if (this.#ended || this.length === undefined || this.length > REPLAY_LIMIT || this.#replay.size > 0) {
       callback()
       return
     }
@@ -111,8 +103,7 @@ export class RequestBody extends Deadline {
     this.#reader?.destroy()
     this.#reader = undefined
     if (this.#ended) {
-      if (this.#kept === 0) return null
-      return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
+      return this.#replay.size === 0 ? null : this.#replay.all()
     }
     this.#reader = new AttemptStream(this)
     return this.#reader
@@ -121,8 +112,8 @@ export class RequestBody extends Deadline {
   /** The whole of it, up to `limit` bytes. @throws ProxyError BODY_TOO_LARGE */
   bytes(limit: number): Promise<Buffer> {
     if (this.#error !== undefined) return Promise.reject(this.#error)
-    if ((this.length ?? 0) > limit || this.#kept > limit) return Promise.reject(tooLarge(limit))
-    if (this.#ended) return Promise.resolve(this.#all())
+    if ((this.length ?? 0) > limit || this.#replay.size > limit) return Promise.reject(tooLarge(limit))
+    if (this.#ended) return Promise.resolve(this.#replay.all())
     // Two that ask at once get the same bytes; the first one's limit holds for what is kept.
     this.#whole ??= new Promise((resolve, reject) => {
       this.#collecting = { limit, resolve, reject }
@@ -183,9 +174,7 @@ export class RequestBody extends Deadline {
     if (!this.#clients) this.#source?.destroy()
     this.#reader?.destroy()
     this.#reader = undefined
-    this.#chunks = []
-    this.#kept = 0
-    this.#lost = true
+    this.#replay.forget()
   }
 
   override expire(): void {
@@ -196,10 +185,10 @@ export class RequestBody extends Deadline {
 
   /** @internal The reader has room. */
   pull(reader: AttemptStream): void {
-    while (reader.at < this.#chunks.length) {
-      if (!reader.push(this.#chunks[reader.at++])) return
+    while (reader.at < this.#replay.chunks.length) {
+      if (!reader.push(this.#replay.chunks[reader.at++])) return
     }
-    if (!this.#lost && this.#kept > REPLAY_LIMIT) this.#forget(reader)
+    if (!this.#replay.lost && this.#replay.size > REPLAY_LIMIT) this.#forget(reader)
     if (this.#ended) {
       reader.push(null)
       return
@@ -253,13 +242,11 @@ export class RequestBody extends Deadline {
     this.received += chunk.length
     const collecting = this.#collecting
     if (collecting !== undefined) {
-      this.#keep(chunk)
+      this.#replay.keep(chunk)
       this.#await()
-      if (this.#kept > collecting.limit) {
+      if (this.#replay.size > collecting.limit) {
         this.#collecting = undefined
-        this.#chunks = []
-        this.#kept = 0
-        this.#lost = true
+        this.#replay.forget()
         this.#error = tooLarge(collecting.limit)
         this.#pause()
         collecting.reject(this.#error)
@@ -269,8 +256,8 @@ export class RequestBody extends Deadline {
     const reader = this.#reader
     if (reader === undefined) {
       // Read ahead of any attempt: kept whatever its size, since nobody has it yet.
-      this.#keep(chunk)
-      if (this.#kept === this.length) {
+      this.#replay.keep(chunk)
+      if (this.#replay.size === this.length) {
         this.#rest()
         this.#ended = true
       } else {
@@ -279,9 +266,9 @@ export class RequestBody extends Deadline {
       this.#peeked()
       return
     }
-    if (!this.#lost && this.#kept + chunk.length <= REPLAY_LIMIT) {
-      this.#keep(chunk)
-      reader.at = this.#chunks.length
+    if (!this.#replay.lost && this.#replay.size + chunk.length <= REPLAY_LIMIT) {
+      this.#replay.keep(chunk)
+      reader.at = this.#replay.chunks.length
     } else {
       this.#forget(reader)
     }
@@ -295,9 +282,9 @@ export class RequestBody extends Deadline {
     this.#ended = true
     const collecting = this.#collecting
     this.#collecting = undefined
-    collecting?.resolve(this.#all())
+    collecting?.resolve(this.#replay.all())
     this.#peeked()
-    if (!already && this.#reader !== undefined && this.#reader.at >= this.#chunks.length)
+    if (!already && this.#reader !== undefined && this.#reader.at >= this.#replay.chunks.length)
       this.#reader.push(null)
   }
 
@@ -346,22 +333,9 @@ export class RequestBody extends Deadline {
     this.#rest()
   }
 
-  #keep(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#kept += chunk.length
-  }
-
   #forget(reader: AttemptStream): void {
-    this.#lost = true
-    this.#chunks = []
-    this.#kept = 0
+    this.#replay.forget()
     reader.at = 0
-  }
-
-  #all(): Buffer {
-    if (this.#chunks.length === 0) return EMPTY
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
-    return this.#chunks[0] as Buffer
   }
 }
 

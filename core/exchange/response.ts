@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { ProxyError } from '../errors.js'
-import type { Reply } from '../hooks/decisions.js'
+import { Reply } from '../hooks/decisions.js'
 import type { Running } from '../hooks/instance.js'
 import type { ProxyResponse } from '../hooks/types.js'
 import { type AttemptState, pastBudget } from './attempt.js'
@@ -85,6 +85,12 @@ export class ResponseState implements ProxyResponse {
     const fields = grpcReplyFields(grpcStatusOf(reply.status, error?.code), grpcTextOf(reply.body), carried)
     return new ResponseState(exchange, 200, '', new Fields(fields), EMPTY, error)
   }
+}
+
+/** What the client is told of an error that no plugin answers. */
+export function errorReply(error: ProxyError, id: string): Reply {
+  const headers = { ...error.headers, 'x-outrigger-error': error.code }
+  return new Reply(error.status, { error: error.code, message: error.message, requestId: id }, headers)
 }
 
 /** Written for gRPC by whoever made it. */
