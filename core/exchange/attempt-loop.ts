@@ -45,7 +45,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   protected try(service: Service, retry: Retry | undefined): void {
     this.target = service
     this.#tries++
-    const chosen = this.#choose(service, retry !== undefined, retry?.avoidTried ?? false)
+    const chosen = this.#choose(service, retry?.avoidTried ?? false)
     if (chosen instanceof EndpointState) this.#begin(service, chosen, retry?.reason)
     else this.fail(chosen)
   }
@@ -61,8 +61,8 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   }
 
   /** @returns why there is none */
-  #choose(service: Service, again: boolean, avoidTried: boolean): EndpointState | ProxyError {
-    const refusal = service.refusal(again)
+  #choose(service: Service, avoidTried: boolean): EndpointState | ProxyError {
+    const refusal = service.refusal(this.#wasTried(service))
     if (refusal !== undefined) return refusal
     const usable = service.usable()
     if (usable.length === 0) return service.unavailable()
@@ -93,7 +93,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   #begin(service: Service, endpoint: EndpointState, reason: string | undefined): void {
     const hooks = this.pipeline.attemptHooks(service)
     const number = this.attempts.length + 1
-    const attempt = new AttemptState(this, number, service, endpoint, hooks, this.request.headers, reason)
+    const { headers } = this.request
+    const again = this.#wasTried(service)
+    const attempt = new AttemptState(this, number, service, endpoint, hooks, headers, reason, again)
     this.current = attempt
     this.attempts.push(attempt)
     // The service is told what is left of the time its caller gave, not what there was.
@@ -111,6 +113,10 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       else if (reply !== undefined) this.answer(reply)
       else this.#upload(attempt)
     })
+  }
+
+  #wasTried(service: Service): boolean {
+    return this.attempts.some(({ target }) => target === service)
   }
 
   #isLive(attempt: AttemptState): boolean {
@@ -162,7 +168,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     if (this.#tries >= MAX_TRIES || this.downstream.over || this.request.upgrade !== undefined) return
     // One upload is not read twice at once, unless all of it is here.
     if (this.upload !== undefined && !(this.upload.complete && this.upload.replayable)) return
-    const chosen = this.#choose(attempt.target, true, true)
+    const chosen = this.#choose(attempt.target, true)
     if (!(chosen instanceof EndpointState) || this.#isBusyAt(chosen)) return
     try {
       if (attempt.hedge?.allow?.() === false) return
@@ -245,7 +251,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     if (!(this.now() + retry.delay < this.deadline)) return false
     // An outcome that is there is worth more than being told that there is no other.
     const service = this.#serviceOf(retry)
-    return service.refusal(true) === undefined && service.usable().length > 0
+    return service.refusal(this.#wasTried(service)) === undefined && service.usable().length > 0
   }
 
   #serviceOf(retry: Retry): Service {

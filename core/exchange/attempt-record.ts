@@ -17,6 +17,8 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   readonly endpoint: EndpointState
   readonly hooks: AttemptHooks
   readonly reason: string | undefined
+  /** Its service was tried before: to a standby the first attempt is no retry. */
+  readonly again: boolean
   startedAt: number
   timeout = Number.POSITIVE_INFINITY
   connectTimeout: number
@@ -51,7 +53,8 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
     endpoint: EndpointState,
     hooks: AttemptHooks,
     requestHeaders: Fields,
-    reason: string | undefined
+    reason: string | undefined,
+    again: boolean
   ) {
     super()
     this.number = number
@@ -66,7 +69,8 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
     endpoint.inFlight++
     endpoint.attempts++
     target.load.inFlight++
-    if (reason !== undefined) target.load.retrying++
+    this.again = again
+    if (again) target.load.retrying++
     this.probes = target.begin(endpoint)
   }
 
@@ -93,7 +97,7 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
     const { load } = this.target
     this.endpoint.inFlight--
     load.inFlight--
-    if (this.reason !== undefined) load.retrying--
+    if (this.again) load.retrying--
     this.waiting?.cancel()
   }
 

@@ -64,9 +64,10 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
     endpoint: EndpointState,
     hooks: AttemptHooks,
     requestHeaders: Fields,
-    reason: string | undefined
+    reason: string | undefined,
+    again: boolean
   ) {
-    super(owner.now(), number, target, endpoint, hooks, requestHeaders, reason)
+    super(owner.now(), number, target, endpoint, hooks, requestHeaders, reason, again)
     this.#owner = owner
   }
 

@@ -3,7 +3,9 @@ import {
   type ConfigFault,
   definePlugin,
   type Exchange,
+  isSettable,
   type PluginHooks,
+  type ProxyResponse,
   Reply,
   Retry,
   type ServiceHandle,
@@ -31,6 +33,7 @@ export default definePlugin({
   description: 'goes on to other zones, priorities and services where one fails, and to a reply in the end',
   config,
   places: ['top', 'route', 'service'],
+  body: ({ reply }) => (reply === undefined ? {} : { response: 'stream' }),
   check: faults,
   setup(context): PluginHooks | undefined {
     const { config, service } = context
@@ -112,16 +115,32 @@ function betweenServices({ config, serviceNamed, metrics }: SetupContext<Failove
     }
   }
   if (canned !== undefined) {
-    hooks.response = ({ local, error, status }, exchange) => {
+    hooks.response = (response, exchange) => {
+      const { local, error, status } = response
       // The message that a gRPC client waits for is none that a configuration could hold.
       if (exchange.grpc) return undefined
       const bad = local ? error !== undefined && failed.ofError(error.code) : failed.ofStatus(status)
       if (!bad) return undefined
       total.labels(exchange.route.name, exchange.service ?? '-', 'reply').inc()
-      return canned
+      putInPlace(response, canned)
+      return undefined
     }
   }
   return hooks
+}
+
+/** A Reply that is returned would keep the answer from plugins listed before this one: their headers belong on it, too. */
+function putInPlace(response: ProxyResponse, { status, headers, content, type }: Reply): void {
+  for (const name of new Set([...response.headers].map(([each]) => each))) {
+    if (isSettable(name)) response.headers.delete(name)
+  }
+  response.status = status
+  response.body.replace(content)
+  if (type !== undefined) response.headers.set('content-type', type)
+  for (const [name, value] of Object.entries(headers)) {
+    response.headers.delete(name)
+    for (const one of typeof value === 'string' ? [value] : value) response.headers.append(name, one)
+  }
 }
 
 function replyOf({ status, body, headers }: ReplyConfig): Reply {

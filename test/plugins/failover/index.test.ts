@@ -337,3 +337,30 @@ t.test('with retry', async (t) => {
     t.match(path(answer), [/^(one|two) 503$/, 'standby 200'])
   })
 })
+
+t.test('plugins listed before it see the reply, and what they add to it goes out', async (t) => {
+  const outer = definePlugin({
+    name: 'outer',
+    setup: () => ({ response: ({ headers, status }) => headers.set('x-outer', String(status)) })
+  })
+  for (const bad of ['CONNECT_FAILED', 503] as const) {
+    const { run } = start(
+      {
+        reply: { status: 200, body: { items: [] }, headers: { 'content-type': 'application/vnd.shop+json' } }
+      },
+      {
+        before: [outer],
+        upstream: () => (bad === 503 ? { status: 503, headers: { etag: 'x' } } : { error: bad })
+      }
+    )
+    const { status, headers, body } = await run.request()
+    t.equal(status, 200)
+    t.equal(body, '{"items":[]}')
+    t.equal(headers.get('x-outer'), '200')
+    t.equal(headers.get('content-type'), 'application/vnd.shop+json')
+    t.equal(headers.get('etag'), undefined, 'nothing is left of the answer it stands for')
+    t.equal(headers.get('x-outrigger-error'), undefined)
+    const head = await run.request({ method: 'HEAD' })
+    t.equal(head.body, '')
+  }
+})
