@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { picks } from './balance/picks.js'
+import { slowEndpoint } from './balance/slow-endpoint.js'
 import { BASELINE, type Candidate, candidates, setStage } from './candidates.js'
 import { type Comparison, compare } from './compare.js'
 import { type Cores, spin, takeCores } from './cores.js'
@@ -15,10 +17,20 @@ import { type ProtocolScenario, protocolScenarios, startService } from './protoc
 import { failures, type Row, ratios, table } from './report.js'
 import { type Plan, type Scenario, scenarios } from './rounds.js'
 
-const MODES = ['all', 'profile', 'event-loop', 'protocols', 'h2load', 'memory', 'idle'] as const
+const MODES = [
+  'all',
+  'profile',
+  'event-loop',
+  'protocols',
+  'h2load',
+  'memory',
+  'idle',
+  'picks',
+  'slow-endpoint'
+] as const
 type Mode = (typeof MODES)[number]
 /** By number and not by time. */
-const WITHOUT_ROUNDS: ReadonlySet<Mode> = new Set(['h2load', 'memory', 'idle'])
+const WITHOUT_ROUNDS: ReadonlySet<Mode> = new Set(['h2load', 'memory', 'idle', 'picks'])
 
 interface Settings extends Plan {
   readonly eventLoop: { readonly rounds: number; readonly seconds: number }
@@ -139,6 +151,10 @@ function resultsOf(mode: Mode, plan: Settings, comparison: Comparison): Promise<
       return memory(comparison.stage, options.dist, options.smoke, say)
     case 'idle':
       return idle(comparison.stage, options.dist, options.smoke, say)
+    case 'picks':
+      return picks(comparison.stage, options.dist, options.smoke)
+    case 'slow-endpoint':
+      return slowEndpoint(comparison.stage, options.dist, plan, say)
     default:
       return requests(mode, plan, comparison)
   }

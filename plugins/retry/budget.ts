@@ -48,14 +48,17 @@ export class Budget {
 
   /** Also the end of the retry, when one that was cancelled or broken was never judged. */
   ended(attempt: Attempt, exchange: Exchange): void {
-    if ((attempt as Marked)[this.#counted] === true) {
-      ;(attempt as Marked)[this.#counted] = false
-      this.#allowance.ended()
-    }
+    this.#uncount(attempt)
     if (attempt.reason === 'hedge') this.#unhedge(exchange, 1)
     if (this.#retrying.size === 0) return
     const after = this.#retrying.get(exchange)
     if (after !== undefined && attempt.number > after.number) this.#free(exchange)
+  }
+
+  #uncount(attempt: Attempt): void {
+    if ((attempt as Marked)[this.#counted] !== true) return
+    ;(attempt as Marked)[this.#counted] = false
+    this.#allowance.ended()
   }
 
   /**
@@ -147,6 +150,8 @@ export class Budget {
   }
 
   #wait(attempt: Attempt, exchange: Exchange): Promise<boolean> {
+    // It has been answered: one that failed at once, and waits here for a place, must not make room for more.
+    this.#uncount(attempt)
     return new Promise((resolve) => {
       const settle = (granted: boolean) => {
         this.#waiting.delete(waiter)

@@ -1,5 +1,11 @@
-/** How far one answer moves the estimate: a late one up by nearly a tenth, one in time down in proportion to how many are. */
-const STEP = 0.1
+/**
+ * How far one answer moves the estimate: a late one up by nearly this, one in time down in proportion to how many are. It falls,
+ * so that the estimate comes to rest where there are many, and no further, so that it still follows what changes.
+ */
+const FIRST_STEP = 0.1
+const LAST_STEP = 0.01
+/** Answers after which it is half of the first. */
+const HALVED = 200
 
 /** Of the share that may be late, what is aimed at, so that the steps' own noise does not come out above it. */
 const AIM = 0.95
@@ -13,8 +19,8 @@ const HIGHEST = 3_600_000
 
 /**
  * The time by which a given share of answers is there, followed answer by answer (Robbins and Monro's stochastic
- * approximation, on a logarithmic scale): `ln t` rises by `0.1 x (1 - s)` when one is late, and falls by `0.1 x s` when one
- * is in time, where `s` is the share that may be late. Whatever latencies are like, `s` of all were late in the end, but for
+ * approximation, on a logarithmic scale): `ln t` rises by `a x (1 - s)` when one is late, and falls by `a x s` when one is in
+ * time, where `s` is the share that may be late and `a` after n answers `max(0.01, 0.1 / (1 + n / 200))`. Whatever latencies are like, `s` of all were late in the end, but for
  * the few that it took `t` to get to where it is; and what is to be done about the late ones may be bounded by `spend`.
  *
  * It asks of an answer no more than whether it was late. What is cancelled once it is late is known as well as what is not: an
@@ -26,6 +32,7 @@ export class LatencyQuantile {
   readonly #needed: number
   #seen = 0
   #log = 0
+  #judged = 0
   #credit = 0
 
   /** @param quantile more than 0, less than 1: the share of answers that are there in time */
@@ -61,7 +68,8 @@ export class LatencyQuantile {
 
   /** An answer. @param late whether it took longer than `value` was when it was asked for */
   judge(late: boolean): void {
-    this.#log = bounded(this.#log + STEP * ((late ? 1 : 0) - this.#late))
+    const step = Math.max(LAST_STEP, FIRST_STEP / (1 + this.#judged++ / HALVED))
+    this.#log = bounded(this.#log + step * ((late ? 1 : 0) - this.#late))
   }
 }
 
