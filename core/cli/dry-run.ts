@@ -69,6 +69,7 @@ export async function hooksOf(
             scale: nothing,
             replace: nothing,
             arrange: nothing,
+            drawBy: nothing,
             limit: nothing,
             keep: (_name, create) => create
           }

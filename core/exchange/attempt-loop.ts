@@ -64,7 +64,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
   #choose(service: Service, avoidTried: boolean): EndpointState | ProxyError {
     const refusal = service.refusal(this.#wasTried(service))
     if (refusal !== undefined) return refusal
-    const usable = service.usable()
+    const usable = service.usable(this)
     if (usable.length === 0) return service.unavailable()
     const hooks = this.pipeline.attemptHooks(service)
     let endpoints: readonly Endpoint[] = avoidTried ? this.#untried(usable) : usable

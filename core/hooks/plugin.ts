@@ -2,7 +2,7 @@ import type { output, ZodType } from 'zod'
 import { brandObject, hasBrand } from './brand.js'
 import type { Clock } from './clock.js'
 import type { Key } from './key.js'
-import type { BodyDeclaration, BreakerState, Endpoint, HeaderList, PluginHooks } from './types.js'
+import type { BodyDeclaration, BreakerState, Endpoint, Exchange, HeaderList, PluginHooks } from './types.js'
 
 /** `top`: on every route. `service`: once per service, hooks 2 to 5b of every attempt on it. */
 export type Place = 'top' | 'route' | 'service'
@@ -135,6 +135,14 @@ export interface ServiceHandle extends ServiceInfo {
   replace(endpoints: readonly EndpointSpec[]): void
   /** Of several plugins each says its part; the last one holds where two say the same. Takes effect with the configuration. */
   arrange(arrangement: Partial<Arrangement>): void
+  /**
+   * How the level of an exchange's attempts is drawn while several share the traffic, so that a session or a key stays in one. Asked
+   * for nothing else, and once per attempt then.
+   *
+   * @param by returns an endpoint (the level that has it is taken, where it has a share), a number from 0 to less than 1
+   *   in place of chance, or undefined for chance
+   */
+  drawBy(by: (exchange: Exchange) => Endpoint | number | undefined): void
   /** Takes effect with the configuration. */
   limit(limits: ServiceLimits): void
   /**

@@ -1,5 +1,6 @@
 import type { Clock } from '../hooks/clock.js'
 import type { Arrangement } from '../hooks/plugin.js'
+import type { Endpoint } from '../hooks/types.js'
 import type { EndpointState } from './endpoint.js'
 import { DEFAULT_ARRANGEMENT, type Level, levelsOf } from './levels.js'
 
@@ -32,9 +33,19 @@ export class Choice {
     this.#seen = -1
   }
 
-  of(endpoints: readonly EndpointState[], version: number): readonly EndpointState[] {
+  /** The list of the only level that has any traffic; undefined where several share it, and `drawn` is to be asked. */
+  of(endpoints: readonly EndpointState[], version: number): readonly EndpointState[] | undefined {
     this.refresh(endpoints, version)
-    return this.#only ?? this.#draw()
+    return this.#only
+  }
+
+  /** @param by an endpoint, whose level is taken where it has a share, or a number in place of chance */
+  drawn(by: Endpoint | number | undefined): readonly EndpointState[] {
+    if (typeof by === 'number' && by >= 0 && by < 1) return this.#draw(by)
+    const own =
+      typeof by === 'object' &&
+      this.levels.find(({ share, endpoints }) => share > 0 && endpoints.includes(by as EndpointState))
+    return own ? own.endpoints : this.#draw(this.#random())
   }
 
   refresh(endpoints: readonly EndpointState[], version: number): void {
@@ -67,8 +78,8 @@ export class Choice {
     if (this.#nextChange === 0 || time < this.#nextChange) this.#nextChange = time
   }
 
-  #draw(): readonly EndpointState[] {
-    let left = this.#random()
+  #draw(chance: number): readonly EndpointState[] {
+    let left = chance
     let last = NONE
     for (const { share, endpoints } of this.levels) {
       if (share === 0) continue

@@ -10,7 +10,7 @@ import type {
   ServiceHandle,
   ServiceLimits
 } from '../hooks/plugin.js'
-import type { BreakerState, Endpoint } from '../hooks/types.js'
+import type { BreakerState, Endpoint, Exchange } from '../hooks/types.js'
 import { RoundRobin } from './balance/round-robin.js'
 import type { Breaker, Probe } from './breaker.js'
 import { checkEndpoint, checkWeight } from './check.js'
@@ -46,6 +46,7 @@ export class Service implements ServiceHandle {
   /** What the limits had no place for. */
   readonly refused = { requests: 0, retries: 0 }
   #limits: ServiceLimits = { per: 'endpoint' }
+  #drawBy: ((exchange: Exchange) => Endpoint | number | undefined) | undefined
   #active = false
   #closed = false
   /** What to make of the endpoints once this configuration is the running one: until then they are another's. */
@@ -110,8 +111,9 @@ export class Service implements ServiceHandle {
   }
 
   /** Of the level whose turn it is, those that may be used: the same frozen list until something changes. */
-  usable(): readonly EndpointState[] {
-    return this.#choice.of(this.#endpoints, this.#parts.store.version)
+  usable(exchange?: Exchange): readonly EndpointState[] {
+    const only = this.#choice.of(this.#endpoints, this.#parts.store.version)
+    return only ?? this.#choice.drawn(this.#drawnBy(exchange))
   }
 
   /** Whether it takes one more attempt; otherwise why not. */
@@ -252,6 +254,10 @@ export class Service implements ServiceHandle {
     this.#choice.arrange(arrangement)
   }
 
+  drawBy(by: (exchange: Exchange) => Endpoint | number | undefined): void {
+    this.#drawBy = by
+  }
+
   limit(limits: ServiceLimits): void {
     const given = Object.entries(limits).filter(([, value]) => value !== undefined)
     this.#limits = { ...this.#limits, ...Object.fromEntries(given) }
@@ -311,6 +317,16 @@ export class Service implements ServiceHandle {
     this.#breakers.state.labels(this.name, state?.url ?? '*').set(STATE_NUMBERS[breaker.state])
     if (state === undefined) this.#parts.store.version++
     else this.#changed(state, back)
+  }
+
+  #drawnBy(exchange: Exchange | undefined): Endpoint | number | undefined {
+    if (exchange === undefined || this.#drawBy === undefined) return undefined
+    try {
+      return this.#drawBy(exchange)
+    } catch (error) {
+      this.#parts.log.error({ service: this.name, error }, 'a plugin failed in what a level is drawn by')
+      return undefined
+    }
   }
 
   #circuitOpen(until: number): ProxyError {

@@ -66,15 +66,16 @@ export class Affinity {
     }
   }
 
-  /** The endpoint that the client's cookie names, where it is one of these. */
-  pick(endpoints: readonly Endpoint[], { request }: Exchange): Endpoint | undefined {
+  /** The endpoint that the client's cookie names. */
+  named({ request }: Exchange): Endpoint | undefined {
     if (this.#service.endpoints !== this.#source) this.#keepUp()
     const value = readCookie(request.headers, this.#cookie)
-    if (value === undefined) {
-      this.#picks.started.inc()
-      return undefined
-    }
-    const endpoint = this.#endpoints.get(value)
+    return value === undefined ? undefined : this.#endpoints.get(value)
+  }
+
+  /** The same, where it is one of these. */
+  pick(endpoints: readonly Endpoint[], exchange: Exchange): Endpoint | undefined {
+    const endpoint = this.named(exchange)
     if (endpoint === undefined) {
       this.#picks.started.inc()
       return undefined

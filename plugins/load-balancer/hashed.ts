@@ -8,6 +8,9 @@ import { Weights } from './weights.js'
 
 /** Places that are looked at for one key. With a thirtieth of all endpoints at hand, one key in 30 million passes it. */
 const MOST_STEPS = 512
+/** Another one than the places' own: the keys of one level must not be those of one part of its ring. */
+const LEVEL_SEED = 0x6c657665
+
 /** ms after which weights are compared with those that the table was built of. */
 const CHECK_EVERY = 1_000
 
@@ -81,6 +84,12 @@ export class Hashed {
       return otherwise(endpoints, exchange)
     }
     return endpoints.length < 2 ? endpoints[0] : this.#find(endpoints, murmur3(value, 0))
+  }
+
+  /** From 0 to less than 1, the same for the same key: what a level is drawn by, of which it would have an endpoint each. */
+  part(exchange: Exchange): number | undefined {
+    const value = this.#options.key(exchange)
+    return value === undefined || value === '' ? undefined : murmur3(value, LEVEL_SEED) / 2 ** 32
   }
 
   #find(endpoints: readonly Endpoint[], hash: number): Endpoint | undefined {

@@ -28,7 +28,12 @@ export default definePlugin({
     if (service === undefined) return {}
     const { panicThreshold } = config
     if (panicThreshold !== undefined) service.arrange({ panicThreshold })
-    const hooks = await policyOf(context, service)
+    const hashed = isHashing(config.policy) ? await hashing(context, service) : undefined
+    if (hashed !== undefined) service.drawBy((exchange) => hashed.part(exchange))
+    const hooks: PluginHooks =
+      hashed === undefined
+        ? policyOf(context, service)
+        : { pick: (endpoints, exchange) => hashed.pick(endpoints, exchange) }
     const slow = slowStartOf(context, service)
     if (slow !== undefined) {
       const { pick } = hooks
@@ -39,6 +44,7 @@ export default definePlugin({
     }
     const affinity = await affinityOf(context, service)
     if (affinity !== undefined) {
+      service.drawBy((exchange) => affinity.named(exchange) ?? hashed?.part(exchange))
       const { pick, outcome } = hooks
       hooks.pick = (endpoints, exchange) => affinity.pick(endpoints, exchange) ?? pick?.(endpoints, exchange)
       hooks.outcome = (attempt, exchange) => {
@@ -50,7 +56,11 @@ export default definePlugin({
   }
 })
 
-function policyOf(context: Context, service: ServiceHandle): PluginHooks | Promise<PluginHooks> {
+function isHashing(policy: LoadBalancerConfig['policy']): boolean {
+  return policy === 'ring-hash' || policy === 'maglev'
+}
+
+function policyOf(context: Context, service: ServiceHandle): PluginHooks {
   const { config, clock, random: chance } = context
   switch (config.policy) {
     case 'random':
@@ -61,9 +71,6 @@ function policyOf(context: Context, service: ServiceHandle): PluginHooks | Promi
       const policy = new LeastResponseTime(service, clock, chance)
       return { pick: (endpoints) => policy.pick(endpoints), ...policy.hooks }
     }
-    case 'ring-hash':
-    case 'maglev':
-      return hashing(context, service)
     case 'zone-aware':
       service.arrange({
         order: ['zone', 'priority'],
@@ -71,13 +78,13 @@ function policyOf(context: Context, service: ServiceHandle): PluginHooks | Promi
         overprovisioning: OVERPROVISIONING
       })
       return { pick: leastRequest(chance) }
-    case 'round-robin':
+    default:
       // The core's own pick, which runs when no plugin picks.
       return {}
   }
 }
 
-async function hashing(context: Context, service: ServiceHandle): Promise<PluginHooks> {
+async function hashing(context: Context, service: ServiceHandle): Promise<Hashed> {
   const { config, clock, log, metrics, random: chance, onClose } = context
   const picks = metrics.counter({
     name: 'outrigger_hash_picks_total',
@@ -101,7 +108,7 @@ async function hashing(context: Context, service: ServiceHandle): Promise<Plugin
   })
   onClose(() => hashed.stop())
   await hashed.start()
-  return { pick: (endpoints, exchange) => hashed.pick(endpoints, exchange) }
+  return hashed
 }
 
 function slowStartOf({ config, clock, onClose }: Context, service: ServiceHandle): SlowStart | undefined {

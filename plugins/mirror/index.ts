@@ -56,7 +56,12 @@ export default definePlugin({
       // The original is over: nothing that becomes of the copy can delay it, or make it fail.
       finish(_result, { request, attempts, grpc }) {
         // What was refused before it came to any service is no traffic to be mirrored.
-        if (attempts.length === 0 || grpc || request.upgrade !== undefined) return
+        if (
+          !attempts.some(({ sent, error }) => sent || error !== undefined) ||
+          grpc ||
+          request.upgrade !== undefined
+        )
+          return
         if (methods !== undefined && !methods.has(request.method)) return
         if (request.headers.has(MARK) || random() >= chance) return
         if (!underWay.take()) {

@@ -267,3 +267,47 @@ t.test('a failed probe whose body ends late frees no other probe', async (t) => 
   breaker.probed(second)
   t.equal(breaker.admits(20), true)
 })
+
+t.test('while levels share the traffic, a session and a key stay in theirs', async (t) => {
+  const endpoints = [
+    { url: 'http://a', zone: 'near' },
+    { url: 'http://b', zone: 'near' },
+    { url: 'http://far', zone: 'far' }
+  ]
+  const named = new Map<string, string | number>()
+  const run = await TestPipeline.build({
+    endpoints,
+    service: [
+      definePlugin({
+        name: 'draws',
+        setup({ service }) {
+          service?.arrange({ order: ['zone'], zone: 'near', overprovisioning: 1.4 })
+          service?.mark(service.endpoints[0] as never, 'unhealthy')
+          service?.drawBy(({ request }) => {
+            const by = named.get(request.path)
+            if (request.path === '/throws') throw new Error('no')
+            return typeof by === 'string' ? service.endpoints.find(({ url }) => url === by) : by
+          })
+          return {}
+        }
+      })
+    ]
+  })
+  const went = async (path: string) => {
+    const urls = new Set<string | undefined>()
+    for (let i = 0; i < 40; i++) {
+      const { exchange } = await run.request({ url: path })
+      urls.add(exchange.attempts[0]?.endpoint.url)
+    }
+    return [...urls].sort()
+  }
+  named.set('/session', 'http://far')
+  named.set('/low', 0.69)
+  named.set('/high', 0.71)
+  t.strictSame(await went('/session'), ['http://far'])
+  t.strictSame(await went('/low'), ['http://b'])
+  t.strictSame(await went('/high'), ['http://far'])
+  t.strictSame(await went('/anyone'), ['http://b', 'http://far'])
+  t.strictSame(await went('/throws'), ['http://b', 'http://far'], 'chance, where the plugin fails')
+  await run.close()
+})

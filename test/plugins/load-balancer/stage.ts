@@ -41,6 +41,7 @@ export async function setStage(
     endpoints: Object.freeze([...endpoints]) as readonly Mutable[],
     inFlight: 0,
     arrange: (arrangement: Partial<Arrangement>) => void arranged.push(arrangement),
+    drawBy() {},
     keep: <T>(name: string, create: (endpoint: Endpoint) => T) => {
       const known = kept.get(name) ?? new WeakMap<Endpoint, unknown>()
       kept.set(name, known)
