@@ -95,9 +95,7 @@ function formatPlugin({
   const lines = [`${name}${version === undefined ? '' : ` ${version}`}  (${source})`]
   if (description !== undefined) lines.push(`  ${description}`)
   lines.push(`  places  ${places.join(', ')}`)
-  lines.push(
-    `  hooks   ${hooks === undefined ? 'not known: its setup asks for more than a listing has' : hooks.join(', ') || 'none'}`
-  )
+  lines.push(`  hooks   ${hooksLine(hooks, config !== undefined)}`)
   if (listed !== undefined) lines.push(`  listed  ${listed.length === 0 ? 'nowhere' : listed.join(', ')}`)
   const keys = config === undefined ? [] : configKeys(config)
   if (keys.length === 0) return [...lines, '  config  none'].join('\n')
@@ -109,4 +107,11 @@ function formatPlugin({
     if (key.description !== undefined) lines.push(`    ${''.padEnd(width)}    ${key.description}`)
   }
   return lines.join('\n')
+}
+
+/** Without a configuration some plugins have no hook yet, and some cannot even be set up. */
+function hooksLine(hooks: readonly string[] | undefined, configurable: boolean): string {
+  if (hooks !== undefined && hooks.length > 0) return hooks.join(', ')
+  if (configurable) return 'as its configuration has it'
+  return hooks === undefined ? 'not known: its setup asks for more than a listing has' : 'none'
 }

@@ -81,7 +81,9 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     const roomier = (endpoints as readonly EndpointState[]).find(
       ({ inFlight, capacity }) => inFlight < capacity
     )
-    return roomier ?? overloaded()
+    if (roomier !== undefined) return roomier
+    service.refused.requests++
+    return overloaded()
   }
 
   /** Those that were not tried yet, where there are any. */

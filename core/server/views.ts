@@ -67,7 +67,7 @@ function limitViews(instances: readonly PlacedInstance[]): LimitView[] {
 }
 
 /** Those that a plugin asked the core to keep. */
-function ownLimits({ limits, load, refused }: Service): LimitView[] {
+function ownLimits({ limits, load, refused, endpoints }: Service): LimitView[] {
   const views: LimitView[] = []
   const { per, maxRequests, maxRetries } = limits
   if (per === 'service' && maxRequests !== undefined)
@@ -78,6 +78,17 @@ function ownLimits({ limits, load, refused }: Service): LimitView[] {
       waiting: 0,
       refused: refused.requests
     })
+  if (per === 'endpoint' && maxRequests !== undefined) {
+    // Of the busiest.
+    const used = Math.max(0, ...endpoints.map(({ inFlight }) => inFlight))
+    views.push({
+      name: 'requests per endpoint',
+      max: maxRequests,
+      used,
+      waiting: 0,
+      refused: refused.requests
+    })
+  }
   if (maxRetries !== undefined)
     views.push({
       name: 'retries',

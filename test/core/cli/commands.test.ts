@@ -139,7 +139,8 @@ t.test('plugins', async (t) => {
   for (const name of ['auth', 'load-balancer', 'logging', 'metrics', 'retry']) {
     t.match(builtins.out, new RegExp(`^${name} `, 'm'))
   }
-  t.match(builtins.out, /policy +"round-robin" \| "random" \| "least-request", default "round-robin"/)
+  t.match(builtins.out, /policy +"round-robin" \| "random" \| .*"zone-aware", default "round-robin"/)
+  t.match(builtins.out, /^split .*\n.*\n.*\n +hooks +as its configuration has it$/m)
   t.notMatch(builtins.out, /not known/, 'the hooks of all of them are known')
   const file = join(t.testdir({ 'sidecar.yaml': GOOD, 'mine.ts': MINE }), 'sidecar.yaml')
   const listed: { name: string }[] = JSON.parse((await call(['plugins', file, '--json'])).out)
