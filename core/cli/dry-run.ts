@@ -75,7 +75,14 @@ export async function hooksOf(
           }
         : undefined,
     // Whichever a plugin's configuration names is there, where the proxy runs.
-    serviceNamed: (name) => ({ name, endpoints: [], usable: () => [], breaker: 'closed', inFlight: 0 }),
+    serviceNamed: (name) => ({
+      name,
+      endpoints: [],
+      usable: () => [],
+      breaker: 'closed',
+      inFlight: 0,
+      arrange: nothing
+    }),
     fetch: refuse,
     onClose: (close) => closing.push(close)
   }

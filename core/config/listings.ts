@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isPlugin, type Place, type Plugin } from '../hooks/plugin.js'
+import { type CheckContext, isPlugin, type Place, type Plugin } from '../hooks/plugin.js'
 import { checkPart } from './check-part.js'
 import { isPlain, type SourceDocument } from './document.js'
 import type { Substituted } from './environment.js'
@@ -133,7 +133,13 @@ async function readUse(
   const commonOutcome = await checkPart(commonKeys, common, configPath, typed)
   if ('findings' in commonOutcome) report.addAll(commonOutcome.findings, configPath)
   const config = await readOwn(plugin, own, configPath, context)
-  if (config !== undefined) checkOwn(plugin, config.value, place, configPath, context)
+  if (config !== undefined && 'value' in commonOutcome)
+    checkOwn(
+      plugin,
+      { config: config.value, place, hookTimeout: commonOutcome.value.hookTimeout },
+      configPath,
+      context
+    )
   if ('findings' in commonOutcome || config === undefined || commonOutcome.value.disable) return undefined
   const { when, onFailure, hookTimeout } = commonOutcome.value
   return {
@@ -149,13 +155,12 @@ async function readUse(
 
 function checkOwn(
   plugin: Plugin,
-  config: unknown,
-  place: Place,
+  listing: Omit<CheckContext<unknown>, 'services'>,
   path: Path,
   { report, services, secrets }: ListingContext
 ): void {
   try {
-    const faults = plugin.check?.({ config, place, services }) ?? []
+    const faults = plugin.check?.({ ...listing, services }) ?? []
     for (const fault of faults) {
       const at = [...path, ...(fault.path ?? [])]
       report.add(at, fault.message, fault.path === undefined ? 'key' : 'value', secrets.get(pathKey(at)))

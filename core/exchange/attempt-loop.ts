@@ -12,6 +12,10 @@ import { ResponseState } from './response.js'
 /** Tries of one exchange, whatever plugins ask for: what keeps a Retry without end from being one. */
 const MAX_TRIES = 16
 
+/** Endpoints from which on a list is not looked through for those that were not tried, unless so many picks have found none. */
+const MANY = 32
+const TRIES = 3
+
 const NONE: readonly AttemptState[] = []
 
 /**
@@ -50,6 +54,11 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     else this.fail(chosen)
   }
 
+  /** Which of several attempts the client hears is not known yet. */
+  protected get racing(): boolean {
+    return this.#rivals.length > 0
+  }
+
   /** None of the attempts is wanted any more. */
   protected drop(end: AttemptEnd = 'cancelled'): void {
     const { current } = this
@@ -67,11 +76,18 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     const usable = service.usable(this)
     if (usable.length === 0) return service.unavailable()
     const hooks = this.pipeline.attemptHooks(service)
-    let endpoints: readonly Endpoint[] = avoidTried ? this.#untried(usable) : usable
+    let endpoints: readonly Endpoint[] = usable
     let endpoint: Endpoint | undefined
     try {
-      if (hooks.candidates !== undefined) endpoints = hooks.candidates.call(endpoints, this)
-      endpoint = hooks.pick?.call(endpoints, this) ?? service.balance.pick(endpoints)
+      const pick = (list: readonly Endpoint[]) => {
+        endpoints = hooks.candidates === undefined ? list : hooks.candidates.call(list, this)
+        return hooks.pick?.call(endpoints, this) ?? service.balance.pick(endpoints)
+      }
+      // Of many hardly one was tried: what plugins keep by the list is of use for as long as it is the same list.
+      for (let i = 0; avoidTried && usable.length > MANY && i < TRIES && !this.#isFresh(endpoint); i++)
+        endpoint = pick(usable)
+      if (!avoidTried) endpoint = pick(usable)
+      else if (!this.#isFresh(endpoint)) endpoint = pick(this.#untried(usable))
     } catch (error) {
       return error as ProxyError
     }
@@ -84,6 +100,10 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     if (roomier !== undefined) return roomier
     service.refused.requests++
     return overloaded()
+  }
+
+  #isFresh(endpoint: Endpoint | undefined): boolean {
+    return endpoint !== undefined && !this.attempts.some((attempt) => attempt.endpoint === endpoint)
   }
 
   /** Those that were not tried yet, where there are any. */
@@ -158,10 +178,11 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
       },
       attempt
     )
-    if (attempt.hedge !== undefined) {
-      const { after } = attempt.hedge
-      this.shared.clock.setTimeout(() => this.#hedge(attempt), Math.ceil(after))
-    }
+    if (attempt.hedge !== undefined && attempt.hedging === undefined)
+      attempt.hedging = this.shared.clock.setTimeout(
+        () => this.#hedge(attempt),
+        Math.ceil(attempt.hedge.after)
+      )
   }
 
   /** It has had its time to itself. */
@@ -189,6 +210,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
 
   concluded(attempt: AttemptState): void {
     if (!this.#isLive(attempt)) return
+    attempt.hedging?.cancel()
     if (attempt.error?.code === 'UPSTREAM_RESET' && this.#repeat(attempt)) return
     const { endpoint, error } = attempt
     if (error !== undefined) tellTrouble(endpoint, error, this.now(), this.shared.log)

@@ -1,4 +1,5 @@
 import type { ProxyError } from '../errors.js'
+import type { ClockTimer } from '../hooks/clock.js'
 import { Deadline } from '../hooks/deadlines.js'
 import type { Hedge, Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
@@ -38,6 +39,8 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
   retries: Retry[] | undefined = undefined
   /** The first Hedge. */
   hedge: Hedge | undefined = undefined
+  /** Until a hedge is due. */
+  hedging: ClockTimer | undefined = undefined
   /** The call of a hook that is waited for. */
   waiting: Running['waiting'] = undefined
   /** Half-open breakers that wait for what becomes of it. */
@@ -99,6 +102,7 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
     load.inFlight--
     if (this.again) load.retrying--
     this.waiting?.cancel()
+    this.hedging?.cancel()
   }
 
   get sent(): boolean {

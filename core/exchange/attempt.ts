@@ -321,6 +321,12 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
     return true
   }
 
+  /** It was answered, to the end or as far as it was wanted, and not with an error. */
+  #isServed(): boolean {
+    const { end, status } = this
+    return status !== undefined && status < 500 && (end === 'complete' || end === 'discarded')
+  }
+
   #settle(end: AttemptEnd): void {
     if (this.end !== undefined) return
     this.end = end
@@ -328,7 +334,7 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
     this.leave()
     this.#owner.settled(this)
     // What plugins made of a probe, they made of it by now.
-    if (this.probes !== undefined) this.target.probed(this.probes)
+    if (this.probes !== undefined) this.target.probed(this.endpoint, this.probes, this.#isServed())
   }
 }
 

@@ -226,7 +226,8 @@ export class Lifecycle extends AttemptLoop {
   }
 
   override information(status: number, headers: string[]): void {
-    this.downstream.information(status, headers)
+    // What one says that may lose is no word of the answer's.
+    if (!this.racing) this.downstream.information(status, headers)
   }
 
   override relay(chunk: Buffer): boolean {

@@ -9,10 +9,12 @@ export class Replay {
   size = 0
   /** A byte was handed on and not kept: no later attempt can have it. */
   lost = false
+  #joined: Buffer | undefined
 
   keep(chunk: Buffer): void {
     this.chunks.push(chunk)
     this.size += chunk.length
+    this.#joined = undefined
   }
 
   /** It is given up. */
@@ -20,11 +22,13 @@ export class Replay {
     this.lost = true
     this.chunks = []
     this.size = 0
+    this.#joined = undefined
   }
 
+  /** The chunks stay as they are: a reader may be on its way through them. */
   all(): Buffer {
-    if (this.chunks.length === 0) return EMPTY
-    if (this.chunks.length > 1) this.chunks = [Buffer.concat(this.chunks)]
-    return this.chunks[0] as Buffer
+    if (this.chunks.length < 2) return this.chunks[0] ?? EMPTY
+    this.#joined ??= Buffer.concat(this.chunks)
+    return this.#joined
   }
 }

@@ -98,13 +98,14 @@ export class RequestBody extends Deadline {
     this.#flow()
   }
 
-  /** For one attempt; the previous one's stream ends here. Null when the body is empty. */
+  /**
+   * For one attempt; the previous one's stream ends here, unless all of it is there for both (a hedge). Null when the body is empty.
+   */
   open(): Buffer | Readable | null {
-    this.#reader?.destroy()
-    this.#reader = undefined
     if (this.#ended) {
       return this.#replay.size === 0 ? null : this.#replay.all()
     }
+    this.#reader?.destroy()
     this.#reader = new AttemptStream(this)
     return this.#reader
   }

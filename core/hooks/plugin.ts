@@ -133,8 +133,6 @@ export interface ServiceHandle extends ServiceInfo {
   scale(endpoint: Endpoint, factor: number): void
   /** The whole list anew: an endpoint whose URL stays keeps its state and connections; one that goes finishes what it has. */
   replace(endpoints: readonly EndpointSpec[]): void
-  /** Of several plugins each says its part; the last one holds where two say the same. Takes effect with the configuration. */
-  arrange(arrangement: Partial<Arrangement>): void
   /**
    * How the level of an exchange's attempts is drawn while several share the traffic, so that a session or a key stays in one. Asked
    * for nothing else, and once per attempt then.
@@ -154,7 +152,7 @@ export interface ServiceHandle extends ServiceInfo {
   keep<T>(name: string, create: (endpoint: Endpoint) => T): (endpoint: Endpoint) => T
 }
 
-/** A service as any plugin may see it, to read alone. */
+/** A service as any plugin may see it: to read, and to say how its endpoints are used. */
 export interface ServiceInfo {
   readonly name: string
   /** All of them, as they are now. */
@@ -165,6 +163,8 @@ export interface ServiceInfo {
   readonly breaker: BreakerState
   /** Attempts under way. */
   readonly inFlight: number
+  /** Of several plugins each says its part; the last one holds where two say the same. Takes effect with the configuration. */
+  arrange(arrangement: Partial<Arrangement>): void
 }
 
 // A worker's function has whatever parameters it has.
@@ -220,7 +220,8 @@ export interface FetchResult {
 export interface SetupContext<C> {
   /** Validated, with defaults filled in. */
   readonly config: C
-  readonly place: { readonly kind: Place; readonly name: string }
+  /** `service`: of a route the name of its service, where it has one. */
+  readonly place: { readonly kind: Place; readonly name: string; readonly service?: string | undefined }
   /** Absolute: what a relative path in the configuration is relative to. */
   readonly directory: string
   /** Names the plugin in each line. */
@@ -263,6 +264,8 @@ export interface CheckContext<C> {
   /** Validated, with defaults filled in. */
   readonly config: C
   readonly place: Place
+  /** ms that one call of a hook may take. */
+  readonly hookTimeout: number
   /** Names of the services that are configured. */
   readonly services: readonly string[]
 }

@@ -65,12 +65,14 @@ export class Family<Cell extends Series> implements MetricFamily<Cell> {
     return true
   }
 
-  /** Takes out each series that has all of these label values; none when a label is not this family's. */
-  forget(match: Readonly<Record<string, string>>): void {
+  /** Takes out each series that has all of these label values, any of several for one; none when a label is not this family's. */
+  forget(match: Readonly<Record<string, string | ReadonlySet<string>>>): void {
     const wanted = Object.entries(match)
     if (!wanted.every(([label]) => this.labelNames.includes(label))) return
+    const has = (value: string | undefined, any: string | ReadonlySet<string>) =>
+      typeof any === 'string' ? value === any : any.has(value as string)
     for (const cell of this.#cells) {
-      if (wanted.every(([label, value]) => cell.labels[label] === value)) {
+      if (wanted.every(([label, any]) => has(cell.labels[label], any))) {
         this.remove(...this.labelNames.map((label) => cell.labels[label] as string))
       }
     }

@@ -63,8 +63,8 @@ export class MetricsRegistry implements Metrics {
     }
   }
 
-  /** Takes out, of every metric that has all of these labels, the series with these values: an endpoint or a route is gone. */
-  forget(labels: Readonly<Record<string, string>>): void {
+  /** Takes out, of every metric that has all of these labels, the series with these values: endpoints or a route are gone. One pass. */
+  forget(labels: Readonly<Record<string, string | ReadonlySet<string>>>): void {
     for (const { family } of this.#families.values()) family.forget(labels)
   }
 

@@ -183,7 +183,7 @@ export class Generation {
       this.#serviceInstances.set(service.name, instances)
     }
     for (const route of config.routes) {
-      const own = await this.#setUpAll(route.plugins, 'route', route.name, undefined, setup)
+      const own = await this.#setUpAll(route.plugins, 'route', route.name, undefined, setup, route.service)
       const service = route.service === undefined ? undefined : this.services.get(route.service)
       this.routes.push(new RoutePipeline(route, [...top, ...own], service, this))
     }
@@ -199,12 +199,13 @@ export class Generation {
     kind: Place,
     name: string,
     service: Service | undefined,
-    parts: SetupParts
+    parts: SetupParts,
+    routed?: string
   ): Promise<PlacedInstance[]> {
     const instances: PlacedInstance[] = []
     for (const use of uses) {
       const before = instances.filter((instance) => instance.use.name === use.name).length
-      const instance = await setUp(use, { kind, name }, service, before, parts)
+      const instance = await setUp(use, { kind, name, service: routed }, service, before, parts)
       // Kept at once, so that what was set up is closed when a later one fails.
       this.instances.push(instance)
       instances.push(instance)

@@ -59,7 +59,7 @@ export interface PlacedInstance extends PluginInstance {
  */
 export async function setUp(
   use: PluginUse,
-  place: { kind: Place; name: string },
+  place: { kind: Place; name: string; service?: string | undefined },
   service: ServiceHandle | undefined,
   before: number,
   parts: SetupParts

@@ -42,9 +42,17 @@ export class Breaker {
     return this.probe
   }
 
-  /** A probe has ended: of one that decided nothing the next takes the place. One that did decide may end when another is under way. */
-  probed(probe: number): void {
-    if (this.probe === probe) this.probe = 0
+  /**
+   * A probe has ended. One that was served closes a breaker that no plugin has decided on: whoever opened it may be gone. Of one
+   * that decided nothing the next takes the place; and one that did decide may end when another is under way.
+   *
+   * @returns whether it has closed it
+   */
+  probed(probe: number, served: boolean): boolean {
+    if (this.probe !== probe) return false
+    this.probe = 0
+    if (served) this.reset()
+    return served
   }
 }
 

@@ -32,12 +32,12 @@ export interface EndpointStoreOptions {
  * an endpoint that stays keeps its state and its connections over a reload.
  */
 export class EndpointStore {
-  /** Grows with each change of any endpoint's state: lists derived from it are out of date. */
-  version = 0
   /** What plugins bound, of the whole process as well. */
   readonly limits: LimitStore
   readonly #kept = new Map<string, Kept>()
   readonly #loads = new Map<string, KeptLoad>()
+  /** How many are kept of a service and a URL: several, where they are connected to in different ways. */
+  readonly #alike = new Map<string, number>()
   readonly #metrics: MetricsRegistry
   readonly #credentials: CredentialStore | undefined
   readonly #healthy: MetricFamily<GaugeCell>
@@ -75,19 +75,33 @@ export class EndpointStore {
       endpoint.gauge = this.#healthy.labels(service.name, config.url)
       endpoint.gauge.set(1)
       this.#kept.set(key, (kept = { endpoint, tls, holders: 0 }))
+      const name = `${service.name} ${config.url}`
+      this.#alike.set(name, (this.#alike.get(name) ?? 0) + 1)
     }
     kept.holders++
     return kept.endpoint
   }
 
-  release(service: ServiceConfig, endpoint: EndpointState): void {
-    const key = identity(service, endpoint.url)
-    const kept = this.#kept.get(key)
-    if (kept === undefined || --kept.holders > 0) return
-    this.#kept.delete(key)
-    this.#forget(endpoint)
-    endpoint.upstream.close()
-    kept.tls?.release()
+  /** All at once: thousands may leave, and their series are looked for among those of all. */
+  release(service: ServiceConfig, endpoints: readonly EndpointState[]): void {
+    const gone = new Set<string>()
+    for (const { url, upstream } of endpoints) {
+      const key = identity(service, url)
+      const kept = this.#kept.get(key)
+      if (kept === undefined || --kept.holders > 0) continue
+      this.#kept.delete(key)
+      // Its series go with it, unless it only came to be connected to in another way.
+      const name = `${service.name} ${url}`
+      const left = (this.#alike.get(name) ?? 1) - 1
+      if (left > 0) this.#alike.set(name, left)
+      else {
+        this.#alike.delete(name)
+        gone.add(url)
+      }
+      upstream.close()
+      kept.tls?.release()
+    }
+    if (gone.size > 0) this.#metrics.forget({ service: service.name, endpoint: gone })
   }
 
   /** What is under way on the service of this name. */
@@ -101,13 +115,6 @@ export class EndpointStore {
   releaseLoad(service: string): void {
     const kept = this.#loads.get(service)
     if (kept !== undefined && --kept.holders === 0) this.#loads.delete(service)
-  }
-
-  /** Its series go with it, unless it only came to be connected to in another way. */
-  #forget({ service, url }: EndpointState): void {
-    for (const { endpoint } of this.#kept.values())
-      if (endpoint.service === service && endpoint.url === url) return
-    this.#metrics.forget({ service, endpoint: url })
   }
 
   /** Cuts every connection. */

@@ -78,13 +78,25 @@ export class Service implements ServiceHandle {
     const plugins = this.config.plugins.map(({ name }) => name)
     const left = this.load.plugins.some((name) => !plugins.includes(name))
     this.load.plugins = plugins
-    if (left) this.load.breaker.reset()
-    for (const endpoint of this.#endpoints) {
-      this.#bound(endpoint)
-      // What a plugin that is gone has marked, nobody would unmark.
-      if (left) endpoint.clear(this.#parts.clock.now())
+    this.load.owner = this
+    for (const endpoint of this.#endpoints) this.#bound(endpoint)
+    // What a plugin that is gone has marked, nobody would unmark.
+    if (left) this.#clear()
+    this.load.version++
+  }
+
+  #clear(): void {
+    const now = this.#parts.clock.now()
+    const { breaker } = this.load
+    if (breaker.state !== 'closed') {
+      breaker.reset()
+      this.#breakerChanged(breaker, undefined, true)
     }
-    this.#parts.store.version++
+    for (const endpoint of this.#endpoints) {
+      const cut = endpoint.circuit.state !== 'closed'
+      endpoint.clear(now)
+      if (cut) this.#breakerChanged(endpoint.circuit, endpoint, true)
+    }
   }
 
   get endpoints(): readonly EndpointState[] {
@@ -106,13 +118,13 @@ export class Service implements ServiceHandle {
 
   /** Up to date. */
   get levels(): readonly Level[] {
-    this.#choice.refresh(this.#endpoints, this.#parts.store.version)
+    this.#choice.refresh(this.#endpoints, this.load.version)
     return this.#choice.levels
   }
 
   /** Of the level whose turn it is, those that may be used: the same frozen list until something changes. */
   usable(exchange?: Exchange): readonly EndpointState[] {
-    const only = this.#choice.of(this.#endpoints, this.#parts.store.version)
+    const only = this.#choice.of(this.#endpoints, this.load.version)
     return only ?? this.#choice.drawn(this.#drawnBy(exchange))
   }
 
@@ -174,7 +186,7 @@ export class Service implements ServiceHandle {
 
   trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void {
     const state = endpoint && this.#own(endpoint)
-    if ((endpoint !== undefined && state === undefined) || !(ms > 0)) return
+    if ((endpoint !== undefined && state === undefined) || !(ms > 0) || this.#isLeft()) return
     const breaker = state?.circuit ?? this.load.breaker
     breaker.trip(this.#parts.clock.now() + ms, reason)
     this.#breakers.trips.labels(this.name).inc()
@@ -206,10 +218,13 @@ export class Service implements ServiceHandle {
     return probes.length === 0 ? undefined : probes
   }
 
-  /** They have ended. */
-  probed(probes: readonly Probe[]): void {
-    for (const { breaker, number } of probes) breaker.probed(number)
-    this.#parts.store.version++
+  /** They have ended. @param served with an answer that is no error */
+  probed(endpoint: EndpointState, probes: readonly Probe[], served: boolean): void {
+    for (const { breaker, number } of probes) {
+      if (breaker.probed(number, served))
+        this.#breakerChanged(breaker, breaker === endpoint.circuit ? endpoint : undefined, true)
+    }
+    this.load.version++
   }
 
   weigh(endpoint: Endpoint, weight: number): void {
@@ -241,8 +256,8 @@ export class Service implements ServiceHandle {
     }
     this.#endpoints = Object.freeze(next)
     this.#members = new Set(next)
-    for (const endpoint of before) this.#parts.store.release(this.config, endpoint)
-    this.#parts.store.version++
+    this.#parts.store.release(this.config, before)
+    this.load.version++
   }
 
   arrange(arrangement: Partial<Arrangement>): void {
@@ -277,7 +292,7 @@ export class Service implements ServiceHandle {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const endpoint of this.#endpoints) this.#parts.store.release(this.config, endpoint)
+    this.#parts.store.release(this.config, this.#endpoints)
     this.#parts.store.releaseLoad(this.name)
   }
 
@@ -303,19 +318,28 @@ export class Service implements ServiceHandle {
   }
 
   #own(endpoint: Endpoint): EndpointState | undefined {
-    return this.#members.has(endpoint) ? (endpoint as EndpointState) : undefined
+    return this.#members.has(endpoint) && !this.#isLeft() ? (endpoint as EndpointState) : undefined
+  }
+
+  /**
+   * Whether the running configuration lacks a plugin of this one's, which ends what it had under way: what such a plugin marks
+   * now, nobody would unmark.
+   */
+  #isLeft(): boolean {
+    if (!this.#active || this.load.owner === this) return false
+    return this.config.plugins.some(({ name }) => !this.load.plugins.includes(name))
   }
 
   #changed(state: EndpointState, back: boolean): void {
     const now = this.#parts.clock.now()
     if (back) state.cameBack(now)
     else state.gauge?.set(state.usable(now) ? 1 : 0)
-    this.#parts.store.version++
+    this.load.version++
   }
 
   #breakerChanged(breaker: Breaker, state: EndpointState | undefined, back: boolean): void {
     this.#breakers.state.labels(this.name, state?.url ?? '*').set(STATE_NUMBERS[breaker.state])
-    if (state === undefined) this.#parts.store.version++
+    if (state === undefined) this.load.version++
     else this.#changed(state, back)
   }
 

@@ -54,7 +54,7 @@ export function use(plugin: Plugin, config: unknown, options: RunOptions): Plugi
   refuse(checked.error?.issues ?? [])
   const place = options.place ?? defaultPlace(plugin)
   const services = ['upstream', ...Object.keys(options.services ?? {})]
-  refuse([...(plugin.check?.({ config: checked.data, place, services }) ?? [])])
+  refuse([...(plugin.check?.({ config: checked.data, place, services, hookTimeout }) ?? [])])
   return {
     name: plugin.name,
     plugin,

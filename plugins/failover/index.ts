@@ -8,7 +8,7 @@ import {
   type ProxyResponse,
   Reply,
   Retry,
-  type ServiceHandle,
+  type ServiceInfo,
   type SetupContext
 } from '../../core/index.js'
 import { chain } from './chain.js'
@@ -36,23 +36,24 @@ export default definePlugin({
   body: ({ reply }) => (reply === undefined ? {} : { response: 'stream' }),
   check: faults,
   setup(context): PluginHooks | undefined {
-    const { config, service } = context
-    if (service === undefined) return betweenServices(context)
-    withinService(config, service)
-    return undefined
+    const { config, place, service, serviceNamed } = context
+    const own = service ?? (place.service === undefined ? undefined : serviceNamed(place.service))
+    if (own !== undefined && (service !== undefined || OF_SERVICES.some((key) => config[key] !== undefined)))
+      withinService(config, own)
+    return service === undefined ? betweenServices(context) : undefined
   }
 })
 
 function* faults({ config, place, services }: CheckContext<FailoverConfig>): Iterable<ConfigFault> {
   const onService = place === 'service'
-  for (const key of onService ? OF_ROUTES : OF_SERVICES) {
+  for (const key of onService ? OF_ROUTES : place === 'top' ? OF_SERVICES : []) {
     if (config[key] === undefined) continue
     const message = onService
       ? `expected on a route or at the top. On a service, failover says in what order its own endpoints are used: ${OF_SERVICES.join(', ')}`
-      : 'expected on a service, whose endpoints this orders. On a route, failover goes from one service to the next: services, reply'
+      : 'expected on a service, whose endpoints this orders, or on a route, for its service'
     yield { path: [key], message }
   }
-  if (!onService && config.services === undefined && config.reply === undefined)
+  if (!onService && Object.keys(config).every((key) => key === 'on' || key === 'nonIdempotent'))
     yield { message: 'missing: expected services, reply or both' }
   for (const [index, name] of (config.services ?? []).entries()) {
     if (!services.includes(name))
@@ -60,7 +61,7 @@ function* faults({ config, place, services }: CheckContext<FailoverConfig>): Ite
   }
 }
 
-function withinService({ order, zone, overprovisioning }: FailoverConfig, service: ServiceHandle): void {
+function withinService({ order, zone, overprovisioning }: FailoverConfig, service: ServiceInfo): void {
   service.arrange({
     order: order ?? (zone === undefined ? ['priority'] : ['zone', 'priority']),
     overprovisioning: overprovisioning ?? OVERPROVISIONING,

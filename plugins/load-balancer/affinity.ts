@@ -91,8 +91,12 @@ export class Affinity {
   }
 
   /** Gives the client the cookie of the endpoint that served it, unless it has it already. */
-  answered({ endpoint, status, error, responseHeaders }: Attempt, { request }: Exchange): void {
+  answered(attempt: Attempt, exchange: Exchange): void {
+    const { endpoint, status, error, reason, responseHeaders } = attempt
     if (error !== undefined || status === undefined || status >= 500) return
+    // One late answer is no reason to move a session.
+    if (reason === 'hedge' && isIn(this.named(exchange))) return
+    const { request } = exchange
     const value = this.#valueOf(endpoint)
     if (readCookie(request.headers, this.#cookie) === value) return
     const secure = request.scheme === 'https' ? '; Secure' : ''
@@ -115,4 +119,8 @@ export class Affinity {
     this.#endpoints.clear()
     for (const endpoint of endpoints) this.#endpoints.set(this.#valueOf(endpoint), endpoint)
   }
+}
+
+function isIn(endpoint: Endpoint | undefined): boolean {
+  return endpoint?.healthy === true && endpoint.ejectedUntil === 0 && endpoint.breaker === 'closed'
 }

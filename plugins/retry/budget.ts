@@ -22,6 +22,8 @@ export class Budget {
   /** Marks an attempt that is counted, so that an end without a beginning counts for nothing. A set of them would cost
    *  more in garbage collection than all else here. */
   readonly #counted = Symbol('counted')
+  /** Marks a hedge that has given its place back. */
+  readonly #given = Symbol('given')
   /** Exchanges that hold a place, to the attempt that the place was taken after. */
   readonly #retrying = new Map<Exchange, Attempt>()
   /** Exchanges whose hedges hold places, to how many. */
@@ -49,7 +51,7 @@ export class Budget {
   /** Also the end of the retry, when one that was cancelled or broken was never judged. */
   ended(attempt: Attempt, exchange: Exchange): void {
     this.#uncount(attempt)
-    if (attempt.reason === 'hedge') this.#unhedge(exchange, 1)
+    if (attempt.reason === 'hedge') this.#give(attempt, exchange)
     if (this.#retrying.size === 0) return
     const after = this.#retrying.get(exchange)
     if (after !== undefined && attempt.number > after.number) this.#free(exchange)
@@ -86,9 +88,17 @@ export class Budget {
     return false
   }
 
-  /** The retry is answered for: what streams on from here is no longer a second try. */
-  release(exchange: Exchange): void {
+  /** The retry or the hedge is answered for: what streams on from here is no longer a second try. */
+  release(attempt: Attempt, exchange: Exchange): void {
+    if (attempt.reason === 'hedge') this.#give(attempt, exchange)
     if (this.#retrying.size > 0) this.#free(exchange)
+  }
+
+  /** A hedge's place, once. */
+  #give(attempt: Attempt, exchange: Exchange): void {
+    if ((attempt as Marked)[this.#given] === true) return
+    ;(attempt as Marked)[this.#given] = true
+    this.#unhedge(exchange, 1)
   }
 
   /** Takes a place for a hedge, until it has settled. @returns false, at once, when there is none */
@@ -143,6 +153,11 @@ export class Budget {
 
   #admit(): void {
     for (const waiter of this.#waiting) {
+      // Two attempts of one exchange may wait: it has one place for both.
+      if (this.#retrying.has(waiter.exchange)) {
+        waiter.settle(true)
+        continue
+      }
       if (!this.#take()) return
       this.#hold(waiter.attempt, waiter.exchange)
       waiter.settle(true)

@@ -59,6 +59,15 @@ export default definePlugin({
       return named || repeatable(exchange) || !attempt.sent
     }
 
+    /**
+     * An endpoint that is not there spares nobody by a wait: nothing was sent to it, and another one is asked next. While it waits a
+     * retry holds its place in the budget, which is few places.
+     */
+    const isElsewhere = ({ number, sent, error, service: name }: Attempt) => {
+      if (number > 1 || sent || !avoidTried || error?.code !== 'CONNECT_FAILED') return false
+      return ((service ?? serviceNamed(name))?.usable().length ?? 0) > 1
+    }
+
     /** Ms that the service asks to be left alone for. Infinity where that is never, or longer than there is time. */
     const asked = ({ responseHeaders }: Attempt, { grpc, deadline }: Exchange): number => {
       if (retryAfter === 0 || responseHeaders === undefined) return 0
@@ -72,7 +81,7 @@ export default definePlugin({
       if (granted) {
         return new Retry({
           reason: why,
-          delay: wait + random() * longestWait(attempt.number, backoff),
+          delay: wait + (isElsewhere(attempt) ? 0 : random() * longestWait(attempt.number, backoff)),
           avoidTried
         })
       }
@@ -93,7 +102,7 @@ export default definePlugin({
         const named = grpcStatus === undefined ? undefined : cause.ofStatus(grpcStatus)
         const why = named ?? cause.of(attempt, exchange.grpc)
         if (why === undefined) {
-          budget.release(exchange)
+          budget.release(attempt, exchange)
           return undefined
         }
         // The core sends nothing new for it while another attempt may still answer: it only goes by this one's answer.
@@ -102,7 +111,7 @@ export default definePlugin({
           ? asked(attempt, exchange)
           : Number.POSITIVE_INFINITY
         if (wait === Number.POSITIVE_INFINITY) {
-          budget.release(exchange)
+          budget.release(attempt, exchange)
           return undefined
         }
         const reserved = budget.reserve(attempt, exchange)

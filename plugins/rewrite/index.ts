@@ -17,13 +17,21 @@ export default definePlugin({
   config,
   places: ['top', 'route', 'service'],
   check({ config, place }) {
-    if (place !== 'service' || config.path === undefined) return []
-    const message = 'a path is rewritten before a service is asked: list rewrite with path on a route'
-    return [{ path: ['path'], message }]
+    if (config.path === undefined) return []
+    if (place === 'service') {
+      const message = 'a path is rewritten before a service is asked: list rewrite with path on a route'
+      return [{ path: ['path'], message }]
+    }
+    try {
+      pathRewrite(config.path)
+      return []
+    } catch (error) {
+      return [{ path: ['path'], message: (error as Error).message }]
+    }
   },
-  async setup({ config, place }): Promise<PluginHooks> {
+  setup({ config, place }): PluginHooks {
     const onService = place.kind === 'service'
-    const path = config.path === undefined ? undefined : await pathRewrite(config.path)
+    const path = config.path === undefined ? undefined : pathRewrite(config.path)
     const host = config.host === undefined ? undefined : compileTemplate(config.host, 'header')
     const request = config.request === undefined ? undefined : new Changes(config.request)
     const response = config.response === undefined ? undefined : new Changes(config.response)

@@ -1,3 +1,4 @@
+import { RE2JS } from 're2js'
 import { compileTemplate, type Exchange, ProxyError } from '../../core/index.js'
 import type { PathConfig } from './config.js'
 import { Replacement } from './expression.js'
@@ -6,10 +7,9 @@ import { Replacement } from './expression.js'
 type Rewrite = (exchange: Exchange) => string
 
 /** @throws TypeError on an expression that cannot be used */
-export async function pathRewrite(config: PathConfig): Promise<Rewrite> {
+export function pathRewrite(config: PathConfig): Rewrite {
   if (typeof config === 'string') return compileTemplate(config, 'path')
   if ('regex' in config) {
-    const { RE2JS } = await import('re2js')
     const replacement = new Replacement(RE2JS, config.regex, config.with)
     return ({ request }) => replacement.apply(request.path)
   }

@@ -242,3 +242,24 @@ t.test('the client leaves, or the time is up: both attempts end', async (t) => {
   t.strictSame(late.ends, ['http://b hedge cancelled', 'http://a undefined cancelled'])
   await late.close()
 })
+
+t.test('what may lose is not heard before it has won', async (t) => {
+  const { run, close } = await world(after50)
+  const under = run.begin({})
+  await run.clock.advance(60)
+  const heard: number[] = []
+  under.exchange.downstream.information = (status) => void heard.push(status)
+  for (const attempt of under.exchange.attempts) attempt.information(103, ['link', '</a.css>'])
+  t.strictSame(heard, [])
+  await close()
+})
+
+t.test('an answer ends the wait for a hedge', async (t) => {
+  const { run, answer, close } = await world({ attempt: () => new Hedge({ after: 60_000 }) })
+  run.begin({})
+  await settle()
+  t.ok((run.clock.nextTimeout ?? 0) > 50_000)
+  await answer('http://a', {})
+  t.equal(run.clock.nextTimeout, undefined, 'nothing holds on to the exchange')
+  await close()
+})

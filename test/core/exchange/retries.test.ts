@@ -280,3 +280,30 @@ t.test('of several that ask, the first Retry that can be made is made', async (t
   )
   await run.close()
 })
+
+t.test(
+  'among many endpoints a retry still goes elsewhere, and plugins see the list that they know',
+  async (t) => {
+    const lists = new Set<readonly unknown[]>()
+    const run = await TestPipeline.build({
+      endpoints: Array.from({ length: 100 }, (_, i) => `http://e${i}`),
+      service: [
+        definePlugin({
+          name: 'picks',
+          // At first always the same one.
+          setup: () => ({
+            pick: (endpoints) => {
+              lists.add(endpoints)
+              return endpoints[0]
+            }
+          })
+        })
+      ],
+      route: [retries()],
+      upstream: ({ index }) => ({ status: index < 2 ? 503 : 200 })
+    })
+    const { exchange } = await run.request()
+    t.equal(new Set(exchange.attempts.map(({ endpoint }) => endpoint.url)).size, 3)
+    await run.close()
+  }
+)

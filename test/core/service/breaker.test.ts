@@ -262,9 +262,9 @@ t.test('a failed probe whose body ends late frees no other probe', async (t) => 
   t.equal(breaker.admits(20), true)
   const second = breaker.begin() as number
   t.equal(breaker.admits(20), false)
-  breaker.probed(first)
+  breaker.probed(first, true)
   t.equal(breaker.admits(20), false, 'the second one is still under way')
-  breaker.probed(second)
+  breaker.probed(second, false)
   t.equal(breaker.admits(20), true)
 })
 
@@ -309,5 +309,29 @@ t.test('while levels share the traffic, a session and a key stay in theirs', asy
   t.strictSame(await went('/high'), ['http://far'])
   t.strictSame(await went('/anyone'), ['http://b', 'http://far'])
   t.strictSame(await went('/throws'), ['http://b', 'http://far'], 'chance, where the plugin fails')
+  await run.close()
+})
+
+t.test('a breaker that no plugin is left to close closes by a probe that is served', async (t) => {
+  const { run, service } = await world(
+    () => ({}),
+    ({ index }) => ({ status: index === 0 ? 500 : 200 }),
+    ['http://a']
+  )
+  for (const target of [service.endpoints[0], undefined]) {
+    service.trip(target, 1_000, 'by one that is gone')
+    t.equal((await run.request()).error, 'CIRCUIT_OPEN')
+    await run.clock.advance(1_000)
+    if (target !== undefined) {
+      t.equal((await run.request()).status, 500)
+      t.equal(service.endpoints[0]?.breaker, 'half-open', 'one that failed does not')
+    }
+    t.equal((await run.request()).status, 200)
+    t.strictSame([service.breaker, service.endpoints[0]?.breaker], ['closed', 'closed'])
+  }
+  t.match(
+    (await run.metrics.text()).text,
+    /outrigger_breaker_state\{service="upstream",endpoint="http:\/\/a"\} 0/
+  )
   await run.close()
 })

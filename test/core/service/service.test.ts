@@ -287,3 +287,33 @@ t.test('the best priority that has a usable endpoint gets all, and gets it back'
   one.mark(find(one, 'http://b'), 'healthy')
   t.same(urls(one), ['http://b'])
 })
+
+t.test(
+  'what a plugin that is gone marks after the reload is not heeded, and what it marked before is cleared',
+  async (t) => {
+    const { service, urls, metrics } = world()
+    const plugins = [{ name: 'circuit-breaker' }] as unknown as ServiceConfig['plugins']
+    const old = service({ plugins })
+    old.activate()
+    old.trip(find(old, 'http://a'), 60_000)
+    old.trip(undefined, 60_000)
+    t.same(urls(old), ['http://b'])
+    const kept = service({ plugins })
+    kept.activate()
+    t.same(
+      [urls(kept), kept.breaker],
+      [['http://b'], 'open'],
+      'another configuration with the plugin goes on'
+    )
+    old.eject(find(old, 'http://b'), 1_000)
+    t.same(urls(kept), [], 'and hears what the one before still learns')
+    const without = service()
+    without.activate()
+    t.same([urls(without), without.breaker], [['http://a', 'http://b'], 'closed'])
+    t.match((await metrics.text()).text, /outrigger_breaker_state\{service="one",endpoint="http:\/\/a"\} 0/)
+    kept.trip(find(kept, 'http://a'), 60_000)
+    kept.trip(undefined, 60_000)
+    kept.mark(find(kept, 'http://b'), 'unhealthy')
+    t.same([urls(without), without.breaker], [['http://a', 'http://b'], 'closed'])
+  }
+)

@@ -93,7 +93,8 @@ t.test('keys that stand in the wrong place are told at load', async (t) => {
     /services: expected on a route[\s\S]*on: expected on a route/
   )
   t.match(await refused({ reply: {} }, 'service'), /reply: expected on a route or at the top/)
-  t.match(await refused({ order: ['priority'], reply: {} }, 'route'), /order: expected on a service/)
+  t.match(await refused({ order: ['priority'], reply: {} }, 'top'), /order: expected on a service/)
+  t.equal(await refused({ order: ['zone', 'priority'], overprovisioning: 1.4, reply: {} }, 'route'), 'taken')
   t.match(await refused({ zone: 'a', services: ['standby'] }, 'top'), /zone: expected on a service/)
   t.match(await refused({}, 'route'), /missing: expected services, reply or both/)
   t.match(await refused({ on: [503] }, 'top'), /missing: expected services, reply or both/)
