@@ -13,6 +13,7 @@ import type { LogFields, Logger, Metrics, Place } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
 import { Matcher } from '../route/matcher.js'
 import type { EndpointStore } from '../service/endpoint-store.js'
+import { PluginHandle } from '../service/handle.js'
 import { Service } from '../service/service.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { fetchFrom } from './fetch.js'
@@ -204,8 +205,9 @@ export class Generation {
   ): Promise<PlacedInstance[]> {
     const instances: PlacedInstance[] = []
     for (const use of uses) {
+      const handle = service && new PluginHandle(service, use.name)
       const before = instances.filter((instance) => instance.use.name === use.name).length
-      const instance = await setUp(use, { kind, name, service: routed }, service, before, parts)
+      const instance = await setUp(use, { kind, name, service: routed }, handle, before, parts)
       // Kept at once, so that what was set up is closed when a later one fails.
       this.instances.push(instance)
       instances.push(instance)

@@ -130,6 +130,10 @@ export class Http1Server {
     // Whatever is answered but 101 is the last on this connection: Node's server has let go of it.
     outgoing.shouldKeepAlive = false
     outgoing.assignSocket(socket)
+    // Node has taken its own listener off: without one a large answer that is no 101 would stop where the socket is full.
+    socket.on('drain', () => {
+      if (outgoing.statusCode !== 101) outgoing.emit('drain')
+    })
     outgoing.once('finish', () => {
       if (outgoing.statusCode !== 101) socket.destroySoon()
     })

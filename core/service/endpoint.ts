@@ -4,6 +4,9 @@ import type { BreakerState, Endpoint } from '../hooks/types.js'
 import { Breaker } from './breaker.js'
 import type { Connection } from './connection.js'
 
+/** What a plugin may mark an endpoint with. */
+export type Mark = 'health' | 'ejection' | 'breaker' | 'scale'
+
 /** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */
 export class EndpointState implements Endpoint {
   readonly url: string
@@ -25,6 +28,8 @@ export class EndpointState implements Endpoint {
   latency: number | undefined = undefined
   attempts = 0
   failures = 0
+  /** Which plugin marked it last, and with what. */
+  readonly owners: Partial<Record<Mark, string>> = {}
   /** Why it is unhealthy. */
   reason: string | undefined = undefined
   /** Why it was ejected last. */
@@ -65,15 +70,20 @@ export class EndpointState implements Endpoint {
     this.weight = weight * factor
   }
 
-  /** As if no plugin had ever marked it. */
-  clear(now: number): void {
+  /** As if these plugins had never marked it. @returns whether its breaker was not closed, and is now */
+  clear(gone: readonly string[], now: number): boolean {
     const out = !this.usable(now)
-    this.healthy = true
-    this.reason = undefined
-    this.ejectedUntil = 0
-    this.circuit.reset()
-    this.weigh(this.baseWeight, 1)
-    if (out) this.cameBack(now)
+    const by = (kind: Mark) => gone.includes(this.owners[kind] ?? '')
+    if (by('health')) {
+      this.healthy = true
+      this.reason = undefined
+    }
+    if (by('ejection')) this.ejectedUntil = 0
+    if (by('scale')) this.weigh(this.baseWeight, 1)
+    const cut = by('breaker') && this.circuit.state !== 'closed'
+    if (cut) this.circuit.reset()
+    if (out && this.usable(now)) this.cameBack(now)
+    return cut
   }
 
   /** One of the reasons for its being out is over. */

@@ -15,7 +15,7 @@ import { RoundRobin } from './balance/round-robin.js'
 import type { Breaker, Probe } from './breaker.js'
 import { checkEndpoint, checkWeight } from './check.js'
 import { Choice } from './choice.js'
-import type { EndpointState } from './endpoint.js'
+import type { EndpointState, Mark } from './endpoint.js'
 import type { EndpointStore } from './endpoint-store.js'
 import type { Level } from './levels.js'
 import type { ServiceLoad } from './load.js'
@@ -76,26 +76,37 @@ export class Service implements ServiceHandle {
     for (const [endpoint, config] of this.#described) this.#describe(endpoint, config)
     this.#described.clear()
     const plugins = this.config.plugins.map(({ name }) => name)
-    const left = this.load.plugins.some((name) => !plugins.includes(name))
+    const gone = this.load.plugins.filter((name) => !plugins.includes(name))
     this.load.plugins = plugins
     this.load.owner = this
     for (const endpoint of this.#endpoints) this.#bound(endpoint)
     // What a plugin that is gone has marked, nobody would unmark.
-    if (left) this.#clear()
+    if (gone.length > 0) this.#clear(gone)
     this.load.version++
   }
 
-  #clear(): void {
+  #clear(gone: readonly string[]): void {
     const now = this.#parts.clock.now()
-    const { breaker } = this.load
-    if (breaker.state !== 'closed') {
+    const { breaker, breakerOwner } = this.load
+    if (breaker.state !== 'closed' && gone.includes(breakerOwner ?? '')) {
       breaker.reset()
       this.#breakerChanged(breaker, undefined, true)
     }
-    for (const endpoint of this.#endpoints) {
-      const cut = endpoint.circuit.state !== 'closed'
-      endpoint.clear(now)
-      if (cut) this.#breakerChanged(endpoint.circuit, endpoint, true)
+    for (const endpoint of this.#endpoints)
+      if (endpoint.clear(gone, now)) this.#breakerChanged(endpoint.circuit, endpoint, true)
+  }
+
+  /** Whether a plugin of this configuration is one of the running one's, too; and all are before there is one. */
+  hears(plugin: string): boolean {
+    return !this.#active || this.load.owner === this || this.load.plugins.includes(plugin)
+  }
+
+  /** It is that plugin that marks. */
+  owns(endpoint: Endpoint | undefined, kind: Mark, plugin: string): void {
+    if (endpoint === undefined) this.load.breakerOwner = plugin
+    else {
+      const state = this.#own(endpoint)
+      if (state !== undefined) state.owners[kind] = plugin
     }
   }
 
@@ -186,7 +197,7 @@ export class Service implements ServiceHandle {
 
   trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void {
     const state = endpoint && this.#own(endpoint)
-    if ((endpoint !== undefined && state === undefined) || !(ms > 0) || this.#isLeft()) return
+    if ((endpoint !== undefined && state === undefined) || !(ms > 0)) return
     const breaker = state?.circuit ?? this.load.breaker
     breaker.trip(this.#parts.clock.now() + ms, reason)
     this.#breakers.trips.labels(this.name).inc()
@@ -318,16 +329,7 @@ export class Service implements ServiceHandle {
   }
 
   #own(endpoint: Endpoint): EndpointState | undefined {
-    return this.#members.has(endpoint) && !this.#isLeft() ? (endpoint as EndpointState) : undefined
-  }
-
-  /**
-   * Whether the running configuration lacks a plugin of this one's, which ends what it had under way: what such a plugin marks
-   * now, nobody would unmark.
-   */
-  #isLeft(): boolean {
-    if (!this.#active || this.load.owner === this) return false
-    return this.config.plugins.some(({ name }) => !this.load.plugins.includes(name))
+    return this.#members.has(endpoint) ? (endpoint as EndpointState) : undefined
   }
 
   #changed(state: EndpointState, back: boolean): void {

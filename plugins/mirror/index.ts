@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { definePlugin, type ExchangeRequest, type PluginHooks, ProxyError } from '../../core/index.js'
 import { config } from './config.js'
 import { copyBody, copyFields, MARK } from './copy.js'
@@ -29,6 +30,8 @@ export default definePlugin({
     const cells = RESULTS.map((result) => [result, mirrored.labels(service, result)] as const)
     const count = Object.fromEntries(cells) as Record<(typeof RESULTS)[number], (typeof cells)[0][1]>
     const closing = new AbortController()
+    // Each copy under way listens for it.
+    setMaxListeners(0, closing.signal)
     onClose(() => closing.abort(new Error('closed')))
 
     const send = async (request: ExchangeRequest, body: Buffer) => {

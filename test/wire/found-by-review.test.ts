@@ -258,3 +258,23 @@ t.test('a serverName that is an address has to be in the certificate', async (t)
   t.equal(await ask('localhost'), 200)
   t.equal(await ask('10.9.9.9'), 502)
 })
+
+t.test('a large answer to an upgrade that is declined comes whole, and its client may leave', async (t) => {
+  const body = 'x'.repeat(2 * MIB)
+  const upstream = await startUpstream(t, (_request, response) => response.end(body))
+  const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
+  const handshake =
+    'GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  const client = await RawClient.connect(proxy.url())
+  client.write(handshake)
+  const text = await client.until((received) => received.length > body.length, 'all of it')
+  t.match(text, /^HTTP\/1\.1 200 /)
+  client.destroy()
+
+  const gone = await RawClient.connect(proxy.url())
+  gone.write(handshake)
+  await gone.until((received) => received.includes('xxx'), 'the beginning')
+  gone.destroy()
+  t.ok(await comesTrue(() => proxy.proxy.inFlight === 0), 'nothing is held for it')
+})

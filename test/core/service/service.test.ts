@@ -4,6 +4,7 @@ import type { ServiceConfig } from '../../../core/config/types.js'
 import { MetricsRegistry } from '../../../core/metrics/registry.js'
 import type { UpstreamOptions } from '../../../core/service/connection.js'
 import { EndpointStore } from '../../../core/service/endpoint-store.js'
+import { PluginHandle } from '../../../core/service/handle.js'
 import { Service } from '../../../core/service/service.js'
 import { CapturedLog } from '../../../core/testing/captured-log.js'
 import { VirtualClock } from '../../../core/testing/virtual-clock.js'
@@ -288,32 +289,30 @@ t.test('the best priority that has a usable endpoint gets all, and gets it back'
   t.same(urls(one), ['http://b'])
 })
 
-t.test(
-  'what a plugin that is gone marks after the reload is not heeded, and what it marked before is cleared',
-  async (t) => {
-    const { service, urls, metrics } = world()
-    const plugins = [{ name: 'circuit-breaker' }] as unknown as ServiceConfig['plugins']
-    const old = service({ plugins })
-    old.activate()
-    old.trip(find(old, 'http://a'), 60_000)
-    old.trip(undefined, 60_000)
-    t.same(urls(old), ['http://b'])
-    const kept = service({ plugins })
-    kept.activate()
-    t.same(
-      [urls(kept), kept.breaker],
-      [['http://b'], 'open'],
-      'another configuration with the plugin goes on'
-    )
-    old.eject(find(old, 'http://b'), 1_000)
-    t.same(urls(kept), [], 'and hears what the one before still learns')
-    const without = service()
-    without.activate()
-    t.same([urls(without), without.breaker], [['http://a', 'http://b'], 'closed'])
-    t.match((await metrics.text()).text, /outrigger_breaker_state\{service="one",endpoint="http:\/\/a"\} 0/)
-    kept.trip(find(kept, 'http://a'), 60_000)
-    kept.trip(undefined, 60_000)
-    kept.mark(find(kept, 'http://b'), 'unhealthy')
-    t.same([urls(without), without.breaker], [['http://a', 'http://b'], 'closed'])
-  }
-)
+t.test('of marks those of a plugin that is gone are cleared, and heeded no more', async (t) => {
+  const { service, urls, metrics } = world()
+  const named = (...names: string[]) => ({
+    plugins: names.map((name) => ({ name })) as unknown as ServiceConfig['plugins']
+  })
+  const old = service(named('circuit-breaker', 'health-check'))
+  old.activate()
+  const breaker = new PluginHandle(old, 'circuit-breaker')
+  const health = new PluginHandle(old, 'health-check')
+  breaker.trip(find(old, 'http://a'), 60_000)
+  breaker.trip(undefined, 60_000)
+  health.mark(find(old, 'http://b'), 'unhealthy')
+  t.same([urls(old), old.breaker], [[], 'open'])
+  const kept = service(named('circuit-breaker', 'health-check', 'timeout'))
+  kept.activate()
+  t.same([urls(kept), kept.breaker], [[], 'open'], 'another configuration with both goes on')
+  health.mark(find(old, 'http://b'), 'healthy')
+  t.same(urls(kept), ['http://b'], 'and hears what the one before still learns')
+  health.mark(find(old, 'http://b'), 'unhealthy')
+  const without = service(named('health-check', 'timeout'))
+  without.activate()
+  t.same([urls(without), without.breaker], [['http://a'], 'closed'], 'what the health check marked stays')
+  t.match((await metrics.text()).text, /outrigger_breaker_state\{service="one",endpoint="http:\/\/a"\} 0/)
+  breaker.trip(find(kept, 'http://a'), 60_000)
+  breaker.trip(undefined, 60_000)
+  t.same([urls(without), without.breaker], [['http://a'], 'closed'])
+})
