@@ -1,5 +1,6 @@
 import { ProxyError } from '../errors.js'
 import type { Reply, Retry } from '../hooks/decisions.js'
+import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { AttemptEnd, Endpoint } from '../hooks/types.js'
 import { EndpointState } from '../service/endpoint.js'
 import { overloaded, type Service } from '../service/service.js'
@@ -76,24 +77,40 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     const usable = service.usable(this)
     if (usable.length === 0) return service.unavailable()
     const hooks = this.pipeline.attemptHooks(service)
-    let endpoints: readonly Endpoint[] = usable
     let endpoint: Endpoint | undefined
     try {
-      const pick = (list: readonly Endpoint[]) => {
-        endpoints = hooks.candidates === undefined ? list : hooks.candidates.call(list, this)
-        return hooks.pick?.call(endpoints, this) ?? service.balance.pick(endpoints)
-      }
-      // Of many hardly one was tried: what plugins keep by the list is of use for as long as it is the same list.
-      for (let i = 0; avoidTried && usable.length > MANY && i < TRIES && !this.#isFresh(endpoint); i++)
-        endpoint = pick(usable)
-      if (!avoidTried) endpoint = pick(usable)
-      else if (!this.#isFresh(endpoint)) endpoint = pick(this.#untried(usable))
+      endpoint = avoidTried ? this.#pickFresh(service, hooks, usable) : this.#pick(service, hooks, usable)
+      if (endpoint instanceof EndpointState && endpoint.inFlight >= endpoint.capacity)
+        return this.#roomier(service, hooks, usable)
     } catch (error) {
       return error as ProxyError
     }
-    if (!(endpoint instanceof EndpointState))
-      return new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used')
-    if (endpoint.inFlight < endpoint.capacity) return endpoint
+    return endpoint instanceof EndpointState
+      ? endpoint
+      : new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used')
+  }
+
+  #pick(service: Service, hooks: AttemptHooks, from: readonly Endpoint[]): Endpoint | undefined {
+    const endpoints = hooks.candidates === undefined ? from : hooks.candidates.call(from, this)
+    return hooks.pick?.call(endpoints, this) ?? service.balance.pick(endpoints)
+  }
+
+  #pickFresh(service: Service, hooks: AttemptHooks, usable: readonly EndpointState[]): Endpoint | undefined {
+    // Of many hardly one was tried: what plugins keep by the list is of use for as long as it is the same list.
+    for (let i = 0; usable.length > MANY && i < TRIES; i++) {
+      const endpoint = this.#pick(service, hooks, usable)
+      if (this.#isFresh(endpoint)) return endpoint
+    }
+    return this.#pick(service, hooks, this.#untried(usable))
+  }
+
+  /** The one that was picked is full. */
+  #roomier(
+    service: Service,
+    hooks: AttemptHooks,
+    usable: readonly EndpointState[]
+  ): EndpointState | ProxyError {
+    const endpoints = hooks.candidates === undefined ? usable : hooks.candidates.call(usable, this)
     const roomier = (endpoints as readonly EndpointState[]).find(
       ({ inFlight, capacity }) => inFlight < capacity
     )
