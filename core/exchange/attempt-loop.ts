@@ -3,7 +3,7 @@ import type { Reply, Retry } from '../hooks/decisions.js'
 import type { AttemptHooks } from '../hooks/hook-set.js'
 import type { AttemptEnd, Endpoint } from '../hooks/types.js'
 import { EndpointState } from '../service/endpoint.js'
-import { overloaded, type Service } from '../service/service.js'
+import type { Service } from '../service/service.js'
 import { tellRecovery, tellTrouble } from '../service/trouble.js'
 import { type AttemptOwner, AttemptState } from './attempt.js'
 import { ExchangeState } from './exchange.js'
@@ -114,9 +114,7 @@ export abstract class AttemptLoop extends ExchangeState implements AttemptOwner 
     const roomier = (endpoints as readonly EndpointState[]).find(
       ({ inFlight, capacity }) => inFlight < capacity
     )
-    if (roomier !== undefined) return roomier
-    service.refused.requests++
-    return overloaded()
+    return roomier ?? service.overloaded()
   }
 
   #isFresh(endpoint: Endpoint | undefined): boolean {

@@ -74,7 +74,7 @@ export abstract class AttemptRecord extends Deadline implements Attempt {
     target.load.inFlight++
     this.again = again
     if (again) target.load.retrying++
-    this.probes = target.begin(endpoint)
+    this.probes = target.marks.begin(endpoint)
   }
 
   get service(): string {

@@ -334,7 +334,7 @@ export class AttemptState extends AttemptRecord implements UpstreamListener {
     this.leave()
     this.#owner.settled(this)
     // What plugins made of a probe, they made of it by now.
-    if (this.probes !== undefined) this.target.probed(this.endpoint, this.probes, this.#isServed())
+    if (this.probes !== undefined) this.target.marks.probed(this.endpoint, this.probes, this.#isServed())
   }
 }
 

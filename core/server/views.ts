@@ -3,9 +3,9 @@ import { orderOf } from '../hooks/hook-set.js'
 import { HOOK_NAMES } from '../hooks/names.js'
 import type { HookName } from '../hooks/types.js'
 import type { Generation, RoutePipeline } from '../pipeline/generation.js'
-import type { PlacedInstance } from '../pipeline/setup.js'
 import type { Breaker } from '../service/breaker.js'
 import type { EndpointState } from '../service/endpoint.js'
+import type { NamedLimit } from '../service/limit.js'
 import type { Service } from '../service/service.js'
 import type { BreakerView, EndpointView, LimitView, PluginView, RouteView, ServiceView } from './types.js'
 
@@ -47,7 +47,7 @@ export function serviceViews(generation: Generation, now: number): ServiceView[]
     plugins: generation.instancesOf(service).map(({ name }) => name),
     inFlight: service.inFlight,
     breaker: breakerView(service.load.breaker, now),
-    limits: [...limitViews(generation.instancesOf(service)), ...ownLimits(service)],
+    limits: limitViews([...generation.instancesOf(service), service]),
     levels: service.levels.map(({ local, priority, all, usable, share, panic }) => ({
       local,
       priority,
@@ -60,44 +60,10 @@ export function serviceViews(generation: Generation, now: number): ServiceView[]
   }))
 }
 
-function limitViews(instances: readonly PlacedInstance[]): LimitView[] {
-  return instances.flatMap(({ limits }) =>
+function limitViews(holders: readonly { readonly limits: readonly NamedLimit[] }[]): LimitView[] {
+  return holders.flatMap(({ limits }) =>
     limits.map(({ name, max, used, waiting, refused }) => ({ name, max, used, waiting, refused }))
   )
-}
-
-/** Those that a plugin asked the core to keep. */
-function ownLimits({ limits, load, refused, endpoints }: Service): LimitView[] {
-  const views: LimitView[] = []
-  const { per, maxRequests, maxRetries } = limits
-  if (per === 'service' && maxRequests !== undefined)
-    views.push({
-      name: 'requests',
-      max: maxRequests,
-      used: load.inFlight,
-      waiting: 0,
-      refused: refused.requests
-    })
-  if (per === 'endpoint' && maxRequests !== undefined) {
-    // Of the busiest.
-    const used = Math.max(0, ...endpoints.map(({ inFlight }) => inFlight))
-    views.push({
-      name: 'requests per endpoint',
-      max: maxRequests,
-      used,
-      waiting: 0,
-      refused: refused.requests
-    })
-  }
-  if (maxRetries !== undefined)
-    views.push({
-      name: 'retries',
-      max: maxRetries,
-      used: load.retrying,
-      waiting: 0,
-      refused: refused.retries
-    })
-  return views
 }
 
 function breakerView(breaker: Breaker, now: number): BreakerView {

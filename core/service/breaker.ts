@@ -8,6 +8,8 @@ export class Breaker {
   /** Half open, and the one attempt that may go is under way: its number; 0 when there is none. */
   probe = 0
   #probes = 0
+  /** Which plugin opened it. */
+  owner: string | undefined = undefined
   /** Why it opened. */
   reason: string | undefined = undefined
 

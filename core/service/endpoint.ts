@@ -4,9 +4,6 @@ import type { BreakerState, Endpoint } from '../hooks/types.js'
 import { Breaker } from './breaker.js'
 import type { Connection } from './connection.js'
 
-/** What a plugin may mark an endpoint with. */
-export type Mark = 'health' | 'ejection' | 'breaker' | 'scale'
-
 /** An endpoint as the core keeps it. Plugins see it as `Endpoint`, which they cannot write to. */
 export class EndpointState implements Endpoint {
   readonly url: string
@@ -29,7 +26,7 @@ export class EndpointState implements Endpoint {
   attempts = 0
   failures = 0
   /** Which plugin marked it last, and with what. */
-  readonly owners: Partial<Record<Mark, string>> = {}
+  readonly owners: { health?: string; ejection?: string; scale?: string } = {}
   /** Why it is unhealthy. */
   reason: string | undefined = undefined
   /** Why it was ejected last. */
@@ -70,20 +67,17 @@ export class EndpointState implements Endpoint {
     this.weight = weight * factor
   }
 
-  /** As if these plugins had never marked it. @returns whether its breaker was not closed, and is now */
-  clear(gone: readonly string[], now: number): boolean {
+  /** As if these plugins had never marked it. */
+  clear(gone: readonly string[], now: number): void {
     const out = !this.usable(now)
-    const by = (kind: Mark) => gone.includes(this.owners[kind] ?? '')
-    if (by('health')) {
+    const { health = '', ejection = '', scale = '' } = this.owners
+    if (gone.includes(health)) {
       this.healthy = true
       this.reason = undefined
     }
-    if (by('ejection')) this.ejectedUntil = 0
-    if (by('scale')) this.weigh(this.baseWeight, 1)
-    const cut = by('breaker') && this.circuit.state !== 'closed'
-    if (cut) this.circuit.reset()
+    if (gone.includes(ejection)) this.ejectedUntil = 0
+    if (gone.includes(scale)) this.weigh(this.baseWeight, 1)
     if (out && this.usable(now)) this.cameBack(now)
-    return cut
   }
 
   /** One of the reasons for its being out is over. */

@@ -1,5 +1,6 @@
 import type { Arrangement, EndpointSpec, ServiceHandle, ServiceLimits } from '../hooks/plugin.js'
 import type { BreakerState, Endpoint, Exchange } from '../hooks/types.js'
+import type { Marks } from './marks.js'
 import type { Service } from './service.js'
 
 /**
@@ -36,31 +37,31 @@ export class PluginHandle implements ServiceHandle {
   }
 
   mark(endpoint: Endpoint, health: 'healthy' | 'unhealthy', reason?: string): void {
-    if (this.#mayMark(endpoint, 'health')) this.#service.mark(endpoint, health, reason)
+    this.#marks?.mark(this.#plugin, endpoint, health, reason)
   }
 
   eject(endpoint: Endpoint, ms: number, reason?: string): void {
-    if (this.#mayMark(endpoint, 'ejection')) this.#service.eject(endpoint, ms, reason)
+    this.#marks?.eject(this.#plugin, endpoint, ms, reason)
   }
 
   restore(endpoint: Endpoint): void {
-    if (this.#service.hears(this.#plugin)) this.#service.restore(endpoint)
+    this.#marks?.restore(endpoint)
   }
 
   trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void {
-    if (this.#mayMark(endpoint, 'breaker')) this.#service.trip(endpoint, ms, reason)
+    this.#marks?.trip(this.#plugin, endpoint, ms, reason)
   }
 
   reset(endpoint: Endpoint | undefined): void {
-    if (this.#service.hears(this.#plugin)) this.#service.reset(endpoint)
+    this.#marks?.reset(endpoint)
   }
 
   weigh(endpoint: Endpoint, weight: number): void {
-    if (this.#service.hears(this.#plugin)) this.#service.weigh(endpoint, weight)
+    this.#marks?.weigh(endpoint, weight)
   }
 
   scale(endpoint: Endpoint, factor: number): void {
-    if (this.#mayMark(endpoint, 'scale')) this.#service.scale(endpoint, factor)
+    this.#marks?.scale(this.#plugin, endpoint, factor)
   }
 
   replace(endpoints: readonly EndpointSpec[]): void {
@@ -83,9 +84,8 @@ export class PluginHandle implements ServiceHandle {
     return this.#service.keep(name, create)
   }
 
-  #mayMark(endpoint: Endpoint | undefined, kind: 'health' | 'ejection' | 'breaker' | 'scale'): boolean {
-    if (!this.#service.hears(this.#plugin)) return false
-    this.#service.owns(endpoint, kind, this.#plugin)
-    return true
+  /** Undefined once another configuration runs, which has not this plugin: its word counts no more. */
+  get #marks(): Marks | undefined {
+    return this.#service.hears(this.#plugin) ? this.#service.marks : undefined
   }
 }

@@ -1,26 +1,27 @@
-import type { CounterCell, GaugeCell, Limit, MetricFamily, Metrics, Place } from '../hooks/plugin.js'
+import type { CounterCell, GaugeCell, Limit, MetricFamily, Place } from '../hooks/plugin.js'
+import type { MetricsRegistry } from '../metrics/registry.js'
 
-interface LimitCells {
-  readonly max: GaugeCell
-  readonly used: GaugeCell
-  readonly waiting: GaugeCell
-  readonly refused: CounterCell
+/** Where a bound stands. */
+export interface LimitPlace {
+  readonly kind: Place
+  readonly name: string
 }
 
-/** A bound of one plugin in one place. */
+/** A bound in one place: a plugin's, or one that the core keeps for it. */
 export class NamedLimit implements Limit {
   readonly name: string
+  waiting = 0
   refused = 0
-  readonly #cells: LimitCells
+  readonly #refusals: CounterCell
+  /** What is used, where that is counted elsewhere: nothing is taken then. */
+  measure: (() => number) | undefined = undefined
   #max: number
   #used = 0
-  #waiting = 0
 
-  constructor(name: string, max: number, cells: LimitCells) {
+  constructor(name: string, max: number, refusals: CounterCell) {
     this.name = name
-    this.#cells = cells
     this.#max = max
-    cells.max.set(max)
+    this.#refusals = refusals
   }
 
   get max(): number {
@@ -29,22 +30,11 @@ export class NamedLimit implements Limit {
 
   set max(max: number) {
     if (!(max >= 0)) throw new RangeError(`a limit is 0 or more, not ${max}`)
-    if (max === this.#max) return
     this.#max = max
-    this.#cells.max.set(max)
   }
 
   get used(): number {
-    return this.#used
-  }
-
-  get waiting(): number {
-    return this.#waiting
-  }
-
-  set waiting(waiting: number) {
-    this.#waiting = waiting
-    this.#cells.waiting.set(waiting)
+    return this.measure?.() ?? this.#used
   }
 
   take(): boolean {
@@ -52,26 +42,29 @@ export class NamedLimit implements Limit {
       this.refuse()
       return false
     }
-    this.#cells.used.set(++this.#used)
+    this.#used++
     return true
   }
 
   release(): void {
-    if (this.#used > 0) this.#cells.used.set(--this.#used)
+    if (this.#used > 0) this.#used--
   }
 
   refuse(): void {
     this.refused++
-    this.#cells.refused.inc()
+    this.#refusals.inc()
   }
 }
 
 interface Held {
   readonly limit: NamedLimit
+  readonly labels: readonly [kind: string, name: string, limit: string]
+  /** What was asked for last: another `max` may have been learnt since, and holds until something else is asked for. */
+  asked: number
   holders: number
 }
 
-/** Every plugin's bounds. One of a place that stays keeps what it has given out, over a reload. */
+/** All bounds of the process. One of a place that stays keeps what it has given out, over a reload. */
 export class LimitStore {
   readonly #held = new Map<string, Held>()
   readonly #max: MetricFamily<GaugeCell>
@@ -79,50 +72,49 @@ export class LimitStore {
   readonly #waiting: MetricFamily<GaugeCell>
   readonly #refused: MetricFamily<CounterCell>
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: MetricsRegistry) {
     const labels = ['place', 'on', 'limit']
-    this.#max = metrics.gauge({ name: 'outrigger_limit', help: 'What may be under way at once', labels })
-    this.#used = metrics.gauge({
-      name: 'outrigger_limit_used',
-      help: 'Of a limit, what is under way',
-      labels
-    })
-    this.#waiting = metrics.gauge({
-      name: 'outrigger_limit_waiting',
-      help: 'What waits for a place within a limit',
-      labels
-    })
+    const gauge = (name: string, help: string) => metrics.gauge({ name, help, labels })
+    this.#max = gauge('outrigger_limit', 'What may be under way at once')
+    this.#used = gauge('outrigger_limit_used', 'Of a limit, what is under way')
+    this.#waiting = gauge('outrigger_limit_waiting', 'What waits for a place within a limit')
     this.#refused = metrics.counter({
       name: 'outrigger_limit_refused_total',
       help: 'What a limit had no place for',
       labels
     })
+    metrics.collect(() => this.#collect())
   }
 
-  /** @param max of a new one, and from now on of one that is held */
-  hold(place: { kind: Place; name: string }, name: string, max: number): NamedLimit {
-    const key = JSON.stringify([place.kind, place.name, name])
+  /** @param measure of one that only counts what it refuses */
+  hold(place: LimitPlace, name: string, max: number, measure?: () => number): NamedLimit {
+    const labels = [place.kind, place.name, name] as const
+    const key = JSON.stringify(labels)
     let held = this.#held.get(key)
     if (held === undefined) {
-      const labels = [place.kind, place.name, name] as const
-      const cells: LimitCells = {
-        max: this.#max.labels(...labels),
-        used: this.#used.labels(...labels),
-        waiting: this.#waiting.labels(...labels),
-        refused: this.#refused.labels(...labels)
-      }
-      this.#held.set(key, (held = { limit: new NamedLimit(name, max, cells), holders: 0 }))
+      const limit = new NamedLimit(name, max, this.#refused.labels(...labels))
+      this.#held.set(key, (held = { limit, labels, asked: max, holders: 0 }))
     }
+    if (held.asked !== max) held.limit.max = held.asked = max
+    if (measure !== undefined) held.limit.measure = measure
     held.holders++
     return held.limit
   }
 
-  release(place: { kind: Place; name: string }, name: string): void {
+  release(place: LimitPlace, name: string): void {
     const key = JSON.stringify([place.kind, place.name, name])
     const held = this.#held.get(key)
     if (held === undefined || --held.holders > 0) return
     this.#held.delete(key)
-    for (const family of [this.#max, this.#used, this.#waiting, this.#refused])
-      family.remove(place.kind, place.name, name)
+    for (const family of [this.#max, this.#used, this.#waiting, this.#refused]) family.remove(...held.labels)
+  }
+
+  /** At each scrape, and not as they change. */
+  #collect(): void {
+    for (const { limit, labels } of this.#held.values()) {
+      this.#max.labels(...labels).set(limit.max)
+      this.#used.labels(...labels).set(limit.used)
+      this.#waiting.labels(...labels).set(limit.waiting)
+    }
   }
 }

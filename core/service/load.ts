@@ -9,8 +9,6 @@ export class ServiceLoad {
   /** Those of them that are a retry. */
   retrying = 0
   readonly breaker = new Breaker()
-  /** Which plugin opened it. */
-  breakerOwner: string | undefined = undefined
   /** Names of the plugins that the running configuration has on the service: what they marked is theirs to unmark. */
   plugins: readonly string[] = []
   /** Who has it now: the service of the running configuration. */

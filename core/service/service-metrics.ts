@@ -8,6 +8,14 @@ export interface BreakerMetrics {
   readonly trips: MetricFamily<CounterCell>
 }
 
+export function ejections(metrics: Metrics): MetricFamily<CounterCell> {
+  return metrics.counter({
+    name: 'outrigger_ejections_total',
+    help: 'Endpoints taken out for a time',
+    labels: ['service']
+  })
+}
+
 /** Shown of breakers that were ever opened. */
 export function breakerMetrics(metrics: Metrics): BreakerMetrics {
   return {

@@ -3,23 +3,22 @@ import { ProxyError } from '../errors.js'
 import type { Clock } from '../hooks/clock.js'
 import type {
   Arrangement,
-  CounterCell,
   EndpointSpec,
   Logger,
   Metrics,
-  ServiceHandle,
+  ServiceInfo,
   ServiceLimits
 } from '../hooks/plugin.js'
 import type { BreakerState, Endpoint, Exchange } from '../hooks/types.js'
 import { RoundRobin } from './balance/round-robin.js'
-import type { Breaker, Probe } from './breaker.js'
-import { checkEndpoint, checkWeight } from './check.js'
+import { checkEndpoint } from './check.js'
 import { Choice } from './choice.js'
-import type { EndpointState, Mark } from './endpoint.js'
+import type { EndpointState } from './endpoint.js'
 import type { EndpointStore } from './endpoint-store.js'
 import type { Level } from './levels.js'
+import type { NamedLimit } from './limit.js'
 import type { ServiceLoad } from './load.js'
-import { type BreakerMetrics, breakerMetrics, STATE_NUMBERS } from './service-metrics.js'
+import { Marks } from './marks.js'
 
 export interface ServiceParts {
   readonly store: EndpointStore
@@ -30,23 +29,24 @@ export interface ServiceParts {
   readonly random?: () => number
 }
 
-/** A service of one configuration, and the handle its plugins change it through. */
-export class Service implements ServiceHandle {
+/** A service of one configuration: its endpoints, and which of them the next attempt may choose from. */
+export class Service implements ServiceInfo {
   readonly name: string
   readonly config: ServiceConfig
   readonly balance = new RoundRobin()
   readonly load: ServiceLoad
+  readonly marks: Marks
   readonly #parts: ServiceParts
   readonly #choice: Choice
-  readonly #ejections: CounterCell
-  readonly #breakers: BreakerMetrics
   #endpoints: readonly EndpointState[]
   /** The same, to be asked for one of thousands. */
   #members: ReadonlySet<Endpoint>
-  /** What the limits had no place for. */
-  readonly refused = { requests: 0, retries: 0 }
-  #limits: ServiceLimits = { per: 'endpoint' }
+  #bounds: ServiceLimits = { per: 'endpoint' }
+  /** Those of them that the core refuses by. */
+  #requests: NamedLimit | undefined
+  #retries: NamedLimit | undefined
   #drawBy: ((exchange: Exchange) => Endpoint | number | undefined) | undefined
+  readonly #held: (() => void)[] = []
   #active = false
   #closed = false
   /** What to make of the endpoints once this configuration is the running one: until then they are another's. */
@@ -57,15 +57,8 @@ export class Service implements ServiceHandle {
     this.config = config
     this.#parts = parts
     this.#choice = new Choice(parts.clock, parts.random ?? Math.random)
-    this.#ejections = parts.metrics
-      .counter({
-        name: 'outrigger_ejections_total',
-        help: 'Endpoints taken out for a time',
-        labels: ['service']
-      })
-      .labels(config.name)
-    this.#breakers = breakerMetrics(parts.metrics)
     this.load = parts.store.acquireLoad(config.name)
+    this.marks = new Marks(config.name, { ...parts, load: this.load, own: (endpoint) => this.#own(endpoint) })
     this.#endpoints = Object.freeze(config.endpoints.map((endpoint) => this.#acquire(endpoint)))
     this.#members = new Set(this.#endpoints)
   }
@@ -81,33 +74,13 @@ export class Service implements ServiceHandle {
     this.load.owner = this
     for (const endpoint of this.#endpoints) this.#bound(endpoint)
     // What a plugin that is gone has marked, nobody would unmark.
-    if (gone.length > 0) this.#clear(gone)
+    if (gone.length > 0) this.marks.clear(this.#endpoints, gone)
     this.load.version++
-  }
-
-  #clear(gone: readonly string[]): void {
-    const now = this.#parts.clock.now()
-    const { breaker, breakerOwner } = this.load
-    if (breaker.state !== 'closed' && gone.includes(breakerOwner ?? '')) {
-      breaker.reset()
-      this.#breakerChanged(breaker, undefined, true)
-    }
-    for (const endpoint of this.#endpoints)
-      if (endpoint.clear(gone, now)) this.#breakerChanged(endpoint.circuit, endpoint, true)
   }
 
   /** Whether a plugin of this configuration is one of the running one's, too; and all are before there is one. */
   hears(plugin: string): boolean {
     return !this.#active || this.load.owner === this || this.load.plugins.includes(plugin)
-  }
-
-  /** It is that plugin that marks. */
-  owns(endpoint: Endpoint | undefined, kind: Mark, plugin: string): void {
-    if (endpoint === undefined) this.load.breakerOwner = plugin
-    else {
-      const state = this.#own(endpoint)
-      if (state !== undefined) state.owners[kind] = plugin
-    }
   }
 
   get endpoints(): readonly EndpointState[] {
@@ -123,8 +96,8 @@ export class Service implements ServiceHandle {
     return this.load.inFlight
   }
 
-  get limits(): ServiceLimits {
-    return this.#limits
+  get limits(): readonly NamedLimit[] {
+    return [this.#requests, this.#retries].filter((limit) => limit !== undefined)
   }
 
   /** Up to date. */
@@ -143,17 +116,16 @@ export class Service implements ServiceHandle {
   refusal(retry: boolean): ProxyError | undefined {
     const { load } = this
     if (load.breaker.state !== 'closed' && !load.breaker.admits(this.#parts.clock.now()))
-      return this.#circuitOpen(load.breaker.until)
-    const { per, maxRequests, maxRetries } = this.#limits
-    if (per === 'service' && maxRequests !== undefined && load.inFlight >= maxRequests) {
-      this.refused.requests++
-      return overloaded()
-    }
-    if (retry && maxRetries !== undefined && load.retrying >= maxRetries) {
-      this.refused.retries++
-      return overloaded()
-    }
+      return this.marks.circuitOpen(load.breaker.until)
+    if (this.#bounds.per === 'service' && isFull(this.#requests)) return this.overloaded(this.#requests)
+    if (retry && isFull(this.#retries)) return this.overloaded(this.#retries)
     return undefined
+  }
+
+  /** It is at its limit: of attempts at once, unless it is another one's. */
+  overloaded(limit: NamedLimit | undefined = this.#requests): ProxyError {
+    limit?.refuse()
+    return new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } })
   }
 
   /** Why nothing can be chosen. */
@@ -164,94 +136,7 @@ export class Service implements ServiceHandle {
     }
     return opensAt === Number.POSITIVE_INFINITY
       ? new ProxyError('NO_ENDPOINT', 'the service has no endpoint that can be used')
-      : this.#circuitOpen(opensAt)
-  }
-
-  mark(endpoint: Endpoint, health: 'healthy' | 'unhealthy', reason?: string): void {
-    const state = this.#own(endpoint)
-    const healthy = health === 'healthy'
-    if (state === undefined || state.healthy === healthy) return
-    state.healthy = healthy
-    state.reason = healthy ? undefined : (reason ?? 'marked unhealthy')
-    this.#changed(state, healthy)
-    this.#parts.log.info({ service: this.name, endpoint: state.url, reason }, `endpoint is ${health}`)
-  }
-
-  eject(endpoint: Endpoint, ms: number, reason?: string): void {
-    const state = this.#own(endpoint)
-    if (state === undefined || !(ms > 0)) return
-    state.ejectedUntil = this.#parts.clock.now() + ms
-    state.ejections++
-    state.ejectionReason = reason ?? 'ejected'
-    this.#ejections.inc()
-    this.#changed(state, false)
-    this.#parts.log.info({ service: this.name, endpoint: state.url, ms, reason }, 'endpoint is ejected')
-  }
-
-  restore(endpoint: Endpoint): void {
-    const state = this.#own(endpoint)
-    if (state === undefined || state.ejectedUntil === 0) return
-    state.ejectedUntil = 0
-    this.#changed(state, true)
-  }
-
-  trip(endpoint: Endpoint | undefined, ms: number, reason?: string): void {
-    const state = endpoint && this.#own(endpoint)
-    if ((endpoint !== undefined && state === undefined) || !(ms > 0)) return
-    const breaker = state?.circuit ?? this.load.breaker
-    breaker.trip(this.#parts.clock.now() + ms, reason)
-    this.#breakers.trips.labels(this.name).inc()
-    this.#breakerChanged(breaker, state, false)
-    this.#parts.log.info({ service: this.name, endpoint: state?.url, ms, reason }, 'breaker opens')
-  }
-
-  reset(endpoint: Endpoint | undefined): void {
-    const state = endpoint && this.#own(endpoint)
-    if (endpoint !== undefined && state === undefined) return
-    const breaker = state?.circuit ?? this.load.breaker
-    if (breaker.state === 'closed') return
-    breaker.reset()
-    this.#breakerChanged(breaker, state, true)
-    this.#parts.log.info({ service: this.name, endpoint: state?.url }, 'breaker closes')
-  }
-
-  /** An attempt goes there. @returns the half-open breakers that it is the probe of, if any; `probed` is owed then */
-  begin(endpoint: EndpointState): readonly Probe[] | undefined {
-    if (endpoint.circuit.state === 'closed' && this.load.breaker.state === 'closed') return undefined
-    const probes: Probe[] = []
-    for (const breaker of [endpoint.circuit, this.load.breaker]) {
-      const number = breaker.begin()
-      if (number === undefined) continue
-      probes.push({ breaker, number })
-      // A half-open endpoint is not to be chosen again until its probe has ended.
-      this.#breakerChanged(breaker, breaker === endpoint.circuit ? endpoint : undefined, false)
-    }
-    return probes.length === 0 ? undefined : probes
-  }
-
-  /** They have ended. @param served with an answer that is no error */
-  probed(endpoint: EndpointState, probes: readonly Probe[], served: boolean): void {
-    for (const { breaker, number } of probes) {
-      if (breaker.probed(number, served))
-        this.#breakerChanged(breaker, breaker === endpoint.circuit ? endpoint : undefined, true)
-    }
-    this.load.version++
-  }
-
-  weigh(endpoint: Endpoint, weight: number): void {
-    checkWeight(weight)
-    const state = this.#own(endpoint)
-    if (state === undefined || state.baseWeight === weight) return
-    state.weigh(weight, state.factor)
-    this.#changed(state, false)
-  }
-
-  scale(endpoint: Endpoint, factor: number): void {
-    if (!(factor >= 0 && factor <= 1)) throw new RangeError(`a weight is scaled by 0 to 1, not ${factor}`)
-    const state = this.#own(endpoint)
-    if (state === undefined || state.factor === factor) return
-    state.weigh(state.baseWeight, factor)
-    this.#changed(state, false)
+      : this.marks.circuitOpen(opensAt)
   }
 
   replace(specs: readonly EndpointSpec[]): void {
@@ -286,7 +171,17 @@ export class Service implements ServiceHandle {
 
   limit(limits: ServiceLimits): void {
     const given = Object.entries(limits).filter(([, value]) => value !== undefined)
-    this.#limits = { ...this.#limits, ...Object.fromEntries(given) }
+    this.#bounds = { ...this.#bounds, ...Object.fromEntries(given) }
+    const { per, maxRequests, maxRetries } = this.#bounds
+    const { load } = this
+    if (maxRequests !== undefined) {
+      const busiest = () => this.#endpoints.reduce((most, { inFlight }) => Math.max(most, inFlight), 0)
+      this.#requests =
+        per === 'service'
+          ? this.#hold('requests', maxRequests, () => load.inFlight)
+          : this.#hold('requests per endpoint', maxRequests, busiest)
+    }
+    if (maxRetries !== undefined) this.#retries = this.#hold('retries', maxRetries, () => load.retrying)
     if (this.#active) for (const endpoint of this.#endpoints) this.#bound(endpoint)
   }
 
@@ -305,6 +200,7 @@ export class Service implements ServiceHandle {
     this.#closed = true
     this.#parts.store.release(this.config, this.#endpoints)
     this.#parts.store.releaseLoad(this.name)
+    for (const release of this.#held.splice(0)) release()
   }
 
   #acquire(config: EndpointConfig): EndpointState {
@@ -321,28 +217,22 @@ export class Service implements ServiceHandle {
   }
 
   #bound(endpoint: EndpointState): void {
-    const { per, maxRequests = Number.POSITIVE_INFINITY } = this.#limits
-    const { maxConnections = this.config.maxConnections, maxPending = this.config.maxPending } = this.#limits
+    const { per, maxRequests = Number.POSITIVE_INFINITY } = this.#bounds
+    const { maxConnections = this.config.maxConnections, maxPending = this.config.maxPending } = this.#bounds
     const held = maxConnections + maxPending
     endpoint.capacity = per === 'endpoint' ? Math.min(held, maxRequests) : held
     endpoint.upstream.resize(maxConnections)
   }
 
+  #hold(name: string, max: number, measure: () => number): NamedLimit {
+    const { limits } = this.#parts.store
+    const place = { kind: 'service', name: this.name } as const
+    this.#held.push(() => limits.release(place, name))
+    return limits.hold(place, name, max, measure)
+  }
+
   #own(endpoint: Endpoint): EndpointState | undefined {
     return this.#members.has(endpoint) ? (endpoint as EndpointState) : undefined
-  }
-
-  #changed(state: EndpointState, back: boolean): void {
-    const now = this.#parts.clock.now()
-    if (back) state.cameBack(now)
-    else state.gauge?.set(state.usable(now) ? 1 : 0)
-    this.load.version++
-  }
-
-  #breakerChanged(breaker: Breaker, state: EndpointState | undefined, back: boolean): void {
-    this.#breakers.state.labels(this.name, state?.url ?? '*').set(STATE_NUMBERS[breaker.state])
-    if (state === undefined) this.load.version++
-    else this.#changed(state, back)
   }
 
   #drawnBy(exchange: Exchange | undefined): Endpoint | number | undefined {
@@ -354,15 +244,8 @@ export class Service implements ServiceHandle {
       return undefined
     }
   }
-
-  #circuitOpen(until: number): ProxyError {
-    const seconds = Math.max(1, Math.ceil((until - this.#parts.clock.now()) / 1000))
-    return new ProxyError('CIRCUIT_OPEN', 'the service has failed too often and is left alone for a time', {
-      headers: { 'retry-after': String(seconds) }
-    })
-  }
 }
 
-export function overloaded(): ProxyError {
-  return new ProxyError('OVERLOADED', 'the service is at its limit', { headers: { 'retry-after': '1' } })
+function isFull(limit: NamedLimit | undefined): boolean {
+  return limit !== undefined && limit.used >= limit.max
 }

@@ -157,6 +157,8 @@ t.test('limits: attempts of an endpoint, of a service, and retries', async (t) =
   const fifth = await perEndpoint.run.request()
   t.equal(fifth.error, 'OVERLOADED')
   t.equal(fifth.headers.get('retry-after'), '1')
+  const [shown] = serviceViews(perEndpoint.run.generation, perEndpoint.run.clock.now())
+  t.strictSame(shown?.limits, [{ name: 'requests per endpoint', max: 2, used: 2, waiting: 0, refused: 1 }])
   await perEndpoint.run.clock.advance(16_000)
   await perEndpoint.run.close()
 
@@ -167,6 +169,10 @@ t.test('limits: attempts of an endpoint, of a service, and retries', async (t) =
   for (let i = 0; i < 3; i++) perService.run.begin({})
   await settle()
   t.equal((await perService.run.request()).error, 'OVERLOADED')
+  const { text } = await perService.run.metrics.text()
+  t.match(text, /outrigger_limit\{place="service",on="upstream",limit="requests"\} 3/)
+  t.match(text, /outrigger_limit_used\{place="service",on="upstream",limit="requests"\} 3/)
+  t.match(text, /outrigger_limit_refused_total\{place="service",on="upstream",limit="requests"\} 1/)
   const [view] = serviceViews(perService.run.generation, perService.run.clock.now())
   t.strictSame(view?.limits, [
     { name: 'requests', max: 3, used: 3, waiting: 0, refused: 1 },
@@ -222,8 +228,12 @@ t.test("a plugin's knowledge of an endpoint and its own limit outlast the plugin
   t.equal(limit.take(), true)
   t.equal(limit.take(), true)
   t.equal(limit.take(), false)
+  limit.max = 7
+  t.equal(run.store.limits.hold({ kind: 'route', name: 'one' }, 'places', 2).max, 7, 'what was learnt stays')
+  run.store.limits.release({ kind: 'route', name: 'one' }, 'places')
   const same = run.store.limits.hold({ kind: 'route', name: 'one' }, 'places', 9)
   t.equal(same, limit)
+  t.equal(same.max, 9, 'unless something else is asked for')
   run.store.limits.release({ kind: 'route', name: 'one' }, 'places')
   t.equal(limit.used, 2)
   t.match(

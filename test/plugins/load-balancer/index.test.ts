@@ -26,7 +26,7 @@ t.test('zone-aware: the own zone while it can take it, and then as much of it as
   const inZone = (counts: number[]) => counts.slice(0, 10).reduce((sum, count) => sum + count, 0)
   const out = (count: number) => {
     for (const [at, one] of service.endpoints.slice(0, 10).entries())
-      service.mark(one, at < count ? 'unhealthy' : 'healthy')
+      service.marks.mark('test', one, at < count ? 'unhealthy' : 'healthy')
   }
   t.equal(inZone(chosen(stage, 2000)), 2000, 'all are well: nothing leaves the zone')
   out(2)
@@ -66,10 +66,10 @@ t.test('panicThreshold: with too few left all are used, but for an open breaker'
     EndpointState,
     EndpointState
   ]
-  service.mark(a, 'unhealthy')
-  service.eject(b, 60_000)
+  service.marks.mark('test', a, 'unhealthy')
+  service.marks.eject('test', b, 60_000)
   t.same(chosen(stage, 1000).slice(0, 2), [0, 0], '3 of 5 are enough')
-  service.trip(c, 60_000)
+  service.marks.trip('test', c, 60_000)
   const counts = chosen(stage, 4000)
   t.equal(counts[2], 0, 'nothing past a breaker')
   fits(
@@ -81,7 +81,7 @@ t.test('panicThreshold: with too few left all are used, but for an open breaker'
   stage.close()
 
   const never = await onRealService({ policy: 'random' }, hosts(5))
-  for (const one of never.service.endpoints.slice(1)) never.service.mark(one, 'unhealthy')
+  for (const one of never.service.endpoints.slice(1)) never.service.marks.mark('test', one, 'unhealthy')
   t.same(chosen(never, 100), [100, 0, 0, 0, 0], 'without it never')
   never.close()
 })
@@ -98,10 +98,10 @@ t.test('slowStart: a newcomer gets a tenth, and then bit by bit its weight', asy
       t.ok(Math.abs(found - wanted) < 0.06, `${policy}, ${message}: ${found.toFixed(3)}, ${wanted} is due`)
     near(shares(), 1, 'at first nobody is new')
     const second = service.endpoints[1] as EndpointState
-    service.mark(second, 'unhealthy')
+    service.marks.mark('test', second, 'unhealthy')
     t.equal(shares(), 0)
     await clock.advance(60_000)
-    service.mark(second, 'healthy')
+    service.marks.mark('test', second, 'healthy')
     near(shares(), 0.1, 'just back')
     await clock.advance(15_000)
     near(shares(), 0.5, 'half of the window later')
@@ -126,7 +126,7 @@ t.test('ring-hash: an ejected endpoint keeps its keys for when it is back', asyn
   const places = () => users.map((user) => stage.choose(user).url)
   const before = places()
   const [, out] = service.endpoints as readonly EndpointState[] as [EndpointState, EndpointState]
-  service.eject(out, 10_000)
+  service.marks.eject('test', out, 10_000)
   const during = places()
   t.ok(during.every((url, at) => (before[at] === out.url ? url !== out.url : url === before[at])))
   await clock.advance(10_000)

@@ -4,6 +4,7 @@ import type { Endpoint, Exchange, PluginHooks, SetupContext } from '../../../cor
 import { MetricsRegistry } from '../../../core/metrics/registry.js'
 import type { Connection } from '../../../core/service/connection.js'
 import { EndpointStore } from '../../../core/service/endpoint-store.js'
+import { PluginHandle } from '../../../core/service/handle.js'
 import { Service, type ServiceParts } from '../../../core/service/service.js'
 import { VirtualClock } from '../../../core/testing/index.js'
 import plugin from '../../../plugins/load-balancer/index.js'
@@ -49,7 +50,7 @@ export async function onRealService(
   const closers: (() => void)[] = []
   const context = {
     config: plugin.config?.parse(config),
-    service,
+    service: new PluginHandle(service, 'load-balancer'),
     clock,
     random,
     metrics,
