@@ -19,7 +19,7 @@ const layers = [
   ['config'],
   ['pipeline', 'route'],
   ['exchange', 'service'],
-  ['tls', 'upgrade', 'metrics', 'modules', 'log', 'workers'],
+  ['tls', 'upgrade', 'metrics', 'modules', 'log', 'workers', 'http1'],
   // What a checked configuration, a running proxy and the program around it look like: types for every layer above.
   ['config/types.ts', 'config/problem.ts', 'pipeline/start-error.ts', 'server/types.ts', 'host.ts'],
   ['hooks', 'errors.ts']

@@ -34,7 +34,7 @@ type Built = Omit<Config, 'file' | 'directory' | 'masked' | 'watched'>
 export function build(file: FileConfig, parts: Parts): Built {
   return {
     listeners: new Map(
-      Object.entries(file.listeners).map(([name, each]) => [name, listener(name, each, parts)])
+      Object.entries(file.listeners).map(([name, each]) => [name, listener(name, each, file.fastLane, parts)])
     ),
     admin:
       file.admin === false
@@ -42,10 +42,11 @@ export function build(file: FileConfig, parts: Parts): Built {
         : { address: resolved(file.admin.address, ['admin', 'address'], parts) },
     plugins: parts.plugins.top,
     services: new Map(
-      Object.entries(file.services).map(([name, each]) => [name, service(name, each, parts)])
+      Object.entries(file.services).map(([name, each]) => [name, service(name, each, file.fastLane, parts)])
     ),
     routes: file.routes.map((each, index) => route(each, parts.plugins.routes[index] ?? [])),
     workers: workers(file.workers),
+    processes: file.processes === 'auto' ? availableParallelism() : file.processes,
     drainTimeout: file.drain,
     log: file.log
   }
@@ -54,14 +55,20 @@ export function build(file: FileConfig, parts: Parts): Built {
 /** What `via: true` sends. */
 const OWN_NAME = 'outrigger'
 
-function listener(name: string, from: FileConfig['listeners'][string], parts: Parts): ListenerConfig {
+function listener(
+  name: string,
+  from: FileConfig['listeners'][string],
+  fastLane: boolean,
+  parts: Parts
+): ListenerConfig {
   const { tls, address, via, ...rest } = from
   return {
     name,
     ...rest,
     address: resolved(address, ['listeners', name, 'address'], parts),
     tls: tls === undefined ? undefined : listenerTls(tls, parts.directory),
-    via: via === true ? OWN_NAME : via === false ? undefined : via
+    via: via === true ? OWN_NAME : via === false ? undefined : via,
+    fastLane
   }
 }
 
@@ -95,7 +102,12 @@ function resolved(address: Address, path: Path, { directory, report }: Parts): A
   return absolute ?? address
 }
 
-function service(name: string, from: FileConfig['services'][string], parts: Parts): ServiceConfig {
+function service(
+  name: string,
+  from: FileConfig['services'][string],
+  fastLane: boolean,
+  parts: Parts
+): ServiceConfig {
   const endpoints = from.endpoints.map((each) => (typeof each === 'string' ? { url: each } : each))
   return {
     ...from,
@@ -117,7 +129,8 @@ function service(name: string, from: FileConfig['services'][string], parts: Part
       serverName: from.tls.serverName,
       insecure: from.tls.insecure
     },
-    plugins: parts.plugins.services.get(name) ?? []
+    plugins: parts.plugins.services.get(name) ?? [],
+    fastLane
   }
 }
 

@@ -26,6 +26,10 @@ export interface ConfigInput {
         maxHeap?: SizeInput | undefined
       }
     | undefined
+  /** Processes that share the listeners; `auto`: one a core. Taken up at the next start. Default 1. */
+  processes?: number | 'auto' | undefined
+  /** False: all HTTP/1 is read and written by Node and undici. Default true. */
+  fastLane?: boolean | undefined
   /** How long exchanges under way may take to end after SIGTERM. Default `30s`. */
   drain?: DurationInput | undefined
   log?: { level?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined } | undefined

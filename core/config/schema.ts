@@ -122,6 +122,16 @@ export const fileSchema = z.strictObject({
     })
     .describe('The pool for CPU-heavy work of plugins.')
     .prefault({}),
+  processes: z
+    .union([z.literal('auto'), whole(1, 1024)], {
+      error: "expected a whole number from 1 to 1024, or 'auto' for one a core"
+    })
+    .describe("Processes that share the listeners. 'auto': one a core. Taken up at the next start.")
+    .default(1),
+  fastLane: z
+    .boolean()
+    .describe('Plain HTTP/1.1 is read and written by the proxy itself, and all else by Node and undici.')
+    .default(true),
   drain: duration().describe('How long exchanges under way may take to end after SIGTERM.').default('30s'),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })

@@ -12,6 +12,8 @@ export interface Config {
   readonly services: ReadonlyMap<string, ServiceConfig>
   readonly routes: readonly RouteConfig[]
   readonly workers: WorkersConfig
+  /** Default 1; `auto` has become the number of cores. */
+  readonly processes: number
   readonly drainTimeout: number
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' }
   /** As the user wrote it, environment not substituted and secrets masked: what the admin shows. */
@@ -53,6 +55,8 @@ export interface ListenerConfig {
   readonly via: string | undefined
   /** Answers carry `Server-Timing`. Default false. */
   readonly serverTiming: boolean
+  /** Plain HTTP/1.1 does not go through Node's server. Default true. */
+  readonly fastLane: boolean
 }
 
 /** PEM files, absolute; that they can be read and belong together was seen when the configuration was loaded. */
@@ -99,6 +103,8 @@ export interface ServiceConfig {
   readonly maxConnections: number
   /** Attempts per endpoint that may wait for a connection before OVERLOADED. Default 1,024. */
   readonly maxPending: number
+  /** Plain HTTP/1.1 does not go through undici. Default true. */
+  readonly fastLane: boolean
 }
 
 export interface ServiceTls {

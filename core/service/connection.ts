@@ -16,6 +16,8 @@ export interface UpstreamOptions {
   /** ms */
   readonly idleTimeout: number
   readonly maxConnections: number
+  /** Plain HTTP/1.1 does not go through undici. */
+  readonly fastLane: boolean
 }
 
 export interface UpstreamRequest {

@@ -133,6 +133,16 @@ function usesTls(protocol: Protocol, url: string): boolean {
 
 /** All that decides how connections are made: where one of these differs, it is another endpoint. */
 function identity(service: ServiceConfig, url: string): string {
-  const { name, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections } = service
-  return JSON.stringify([name, url, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections])
+  const { name, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections, fastLane } = service
+  return JSON.stringify([
+    name,
+    url,
+    protocol,
+    tls,
+    connectTimeout,
+    keepAlive,
+    idleTimeout,
+    maxConnections,
+    fastLane
+  ])
 }

@@ -17,7 +17,8 @@ export const TEST_LISTENER: ListenerConfig = {
   proxyProtocol: false,
   forwarded: false,
   via: undefined,
-  serverTiming: false
+  serverTiming: false,
+  fastLane: true
 }
 
 /** Where requests without a socket come in. */

@@ -99,7 +99,8 @@ export function configOf(subject: PluginUse, options: RunOptions, recorder: Plug
     keepAlive: 4_000,
     idleTimeout: 300_000,
     maxConnections: 1_024,
-    maxPending: 1_024
+    maxPending: 1_024,
+    fastLane: true
   })
   const onService = [...at('service'), ...others(options.onService, 'service')]
   const service = serviceOf(
@@ -130,6 +131,7 @@ export function configOf(subject: PluginUse, options: RunOptions, recorder: Plug
       }
     ],
     workers: { threads: 1, maxQueue: 64, maxHeap: 256 * 1024 * 1024 },
+    processes: 1,
     drainTimeout: 30_000,
     log: { level: 'debug' },
     masked: {},

@@ -77,7 +77,8 @@ export function configOf(setup: PipelineSetup): Config {
     keepAlive: 4_000,
     idleTimeout: 300_000,
     maxConnections: 1_024,
-    maxPending: 1_024
+    maxPending: 1_024,
+    fastLane: true
   })
   const route = (given: Partial<RouteConfig>): RouteConfig => ({
     name: 'route',
@@ -107,6 +108,7 @@ export function configOf(setup: PipelineSetup): Config {
     services,
     routes: (setup.routes ?? [{}]).map(route),
     workers: { threads: 1, maxQueue: 64, maxHeap: 256 * 1024 * 1024 },
+    processes: 1,
     drainTimeout: 30_000,
     log: { level: 'debug' },
     masked: {},

@@ -32,7 +32,8 @@ t.test('a file is read whole: defaults, units, addresses, paths', async (t) => {
     proxyProtocol: false,
     forwarded: false,
     via: undefined,
-    serverTiming: false
+    serverTiming: false,
+    fastLane: true
   })
   t.match(config.listeners.get('local'), {
     address: { kind: 'unix', path: inFixtures('run/app.sock') },

@@ -18,6 +18,7 @@ export function options(url: string, over: Partial<UpstreamOptions> = {}): Upstr
     keepAlive: 4_000,
     idleTimeout: 60_000,
     maxConnections: 8,
+    fastLane: true,
     ...over
   }
 }

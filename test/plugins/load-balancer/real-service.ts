@@ -43,7 +43,8 @@ export async function onRealService(
       keepAlive: 4_000,
       idleTimeout: 300_000,
       maxConnections: 1_024,
-      maxPending: 1_024
+      maxPending: 1_024,
+      fastLane: true
     },
     parts
   )
