@@ -30,6 +30,7 @@ export class SimulatedDownstream extends Happening implements Downstream {
   readonly peer: Peer
   readonly method: string
   readonly httpVersion = '1.1'
+  readonly whole = undefined
   readonly multiplexed = false
   readonly source = NOTHING
   readonly fields = NO_FIELDS

@@ -25,6 +25,8 @@ export interface Downstream {
   /** The request's body, as it comes. */
   readonly source: Readable
   readonly fields: readonly string[]
+  /** All of the body, where it came in one piece with the head: `source` has nothing then. */
+  readonly whole: Buffer | undefined
   readonly headersSent: boolean
   /** Nothing can be sent any more. */
   readonly over: boolean

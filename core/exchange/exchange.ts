@@ -77,13 +77,17 @@ export abstract class ExchangeState extends Deadline implements Exchange, Runnin
     this.timeLimit = called === undefined ? pipeline.timeout : Math.min(called, pipeline.timeout)
     this.deadline = this.startedAt + this.timeLimit
     this.#expectsContinue = head.expectsContinue
-    this.clientBody = head.hasBody
-      ? new RequestBody(downstream.source, head.contentLength, new ClientBodyOptions(this), true)
-      : undefined
+    this.clientBody = head.hasBody ? this.#bodyOf(downstream, head) : undefined
     this.upload = this.clientBody
     this.request = new RequestState(downstream, entry.scheme, head, target, this)
     this.client = clientOf(head, downstream.peer, entry)
     this.id = identify(head, downstream.peer, entry, downstream.httpVersion, target.authority)
+  }
+
+  #bodyOf(downstream: Downstream, { contentLength }: RequestHead): RequestBody {
+    const options = new ClientBodyOptions(this)
+    if (downstream.whole !== undefined) return RequestBody.of(downstream.whole, options)
+    return new RequestBody(downstream.source, contentLength, options, true)
   }
 
   abstract override expire(): void

@@ -5,12 +5,10 @@ import { TLSSocket } from 'node:tls'
 import { ProxyError } from '../errors.js'
 import { isReasonPhrase } from '../hooks/field.js'
 import type { Downstream, DownstreamOwner } from './downstream.js'
-import { isHopByHop, namedByConnection, removeNamed } from './hop-by-hop.js'
+import { isHopByHop } from './hop-by-hop.js'
+import { readHttp1Head } from './http1-head.js'
 import type { Peer } from './peer.js'
-import { expectsContinue, RequestHead, readField } from './request.js'
-
-/** Fields of a header block; more are 431. */
-const MAX_FIELDS = 100
+import type { RequestHead } from './request.js'
 
 /** Bytes up to which copying a body costs less than a second write. */
 const ONE_WRITE = 8 * 1024
@@ -21,6 +19,7 @@ export class Http1Downstream implements Downstream {
   readonly method: string
   readonly multiplexed = false
   readonly source: IncomingMessage
+  readonly whole = undefined
   readonly #outgoing: ServerResponse
   readonly #target: string
   /** Node's server has given its socket away for an upgrade. */
@@ -66,77 +65,10 @@ export class Http1Downstream implements Downstream {
     return this.source.socket.destroyed || this.source.errored !== null
   }
 
-  /**
-   * Reads the fields in one pass: hop-by-hop ones, those the client named in `Connection` and the identity headers that
-   * only a proxy may set are left out, before any plugin sees them.
-   */
   readHead(): RequestHead {
-    const message = this.source
-    const raw = message.rawHeaders
-    if (raw.length > 2 * MAX_FIELDS) throw new ProxyError('HEADERS_TOO_LARGE', 'too many header fields')
-    const head = new RequestHead(this.peer.trusted)
-    head.target = this.#target
-    let named: string[] | undefined
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i] as string
-      const value = raw[i + 1] as string
-      switch (name.length) {
-        case 4:
-          if (is(name, 'host')) {
-            if (head.authority !== undefined) refuse('more than one Host header')
-            head.authority = value
-          }
-          break
-        case 6:
-          if (is(name, 'expect')) {
-            // HTTP/1.0 knows no 100, and what asks for one there is to be ignored (RFC 9110 section 10.1.1).
-            if (message.httpVersionMinor > 0) head.expectsContinue = expectsContinue(value)
-            continue
-          }
-          break
-        case 7:
-          if (this.#upgrading && is(name, 'upgrade')) head.upgrade = value.toLowerCase()
-          break
-        case 10:
-          if (is(name, 'connection')) {
-            const more = namedByConnection(value)
-            if (more !== undefined) named = named === undefined ? more : named.concat(more)
-            continue
-          }
-          break
-        case 14:
-          if (is(name, 'content-length')) {
-            head.contentLength = Number(value)
-            head.headers.flat.push(name, value)
-            continue
-          }
-          break
-        case 17:
-          if (is(name, 'transfer-encoding')) {
-            // The one coding that can be sent on; what another would mean, two readers may not agree on.
-            if (head.chunked || value.toLowerCase() !== 'chunked' || message.httpVersionMinor === 0)
-              refuse('a transfer coding other than chunked')
-            head.chunked = true
-            continue
-          }
-          break
-      }
-      readField(head, name, value)
-    }
-    if (named !== undefined) {
-      // Host and framing are not the client's to have removed.
-      removeNamed(
-        head.headers.flat,
-        named.filter((name) => name !== 'host' && name !== 'content-length')
-      )
-    }
-    if (this.#upgrading && (head.chunked || (head.contentLength ?? 0) > 0)) refuse('an upgrade with a body')
-    head.hasBody = head.chunked || (head.contentLength ?? 0) > 0
-    if (head.chunked) head.contentLength = undefined
-    else head.contentLength ??= 0
-    if (message.httpVersionMajor !== 1) refuse('the request is not HTTP/1')
-    if (head.authority === undefined && message.httpVersionMinor > 0) refuse('the Host header is missing')
-    return head
+    const { rawHeaders, httpVersionMajor, httpVersionMinor } = this.source
+    if (httpVersionMajor !== 1) throw new ProxyError('BAD_REQUEST', 'the request is not HTTP/1')
+    return readHttp1Head(this.#target, rawHeaders, httpVersionMinor, this.#upgrading, this.peer.trusted)
   }
 
   attach(owner: DownstreamOwner): void {
@@ -281,12 +213,4 @@ export class Http1Downstream implements Downstream {
 
 function flush(downstream: Http1Downstream): void {
   downstream.flush()
-}
-
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
-}
-
-function refuse(message: string): never {
-  throw new ProxyError('BAD_REQUEST', message)
 }

@@ -36,6 +36,7 @@ export class Http2Downstream implements Downstream {
   readonly peer: Peer
   readonly method: string
   readonly httpVersion = '2.0'
+  readonly whole = undefined
   readonly multiplexed = true
   fields: readonly string[] = none
   readonly #connection: Http2Connection

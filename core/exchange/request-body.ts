@@ -82,6 +82,7 @@ export class RequestBody extends Deadline {
   static of(content: Buffer, options: RequestBodyOptions): RequestBody {
     const body = new RequestBody(undefined, content.length, options)
     body.#replay.keep(content)
+    body.received = content.length
     return body
   }
 

@@ -5,19 +5,21 @@
 const NAME = new Uint8Array(256)
 /** What a field's value may hold: HTAB, SP, VCHAR and obs-text (RFC 9110 section 5.5). */
 const VALUE = new Uint8Array(256)
+/** The same without HTAB, which readers take for space at some places and for an error at others. */
+const STRICT = new Uint8Array(256)
 
 for (const character of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
   NAME[character.charCodeAt(0)] = 1
-for (let code = 0; code < 256; code++) VALUE[code] = code === 0x09 || (code >= 0x20 && code !== 0x7f) ? 1 : 0
+for (let code = 0x20; code < 256; code++) VALUE[code] = STRICT[code] = code === 0x7f ? 0 : 1
+VALUE[0x09] = 1
 
-const HTAB = 0x09
 const LF = 0x0a
 const CR = 0x0d
 const SP = 0x20
 const COLON = 0x3a
 
 /**
- * Reads field lines onto a flat list `[name, value, ...]`: names as they were sent, values without the space around.
+ * Reads field lines onto a flat list `[name, value, ...]`: names as they were sent, values without the spaces around.
  *
  * @param text latin1, up to and with the empty line
  * @param from where the first field line begins
@@ -32,12 +34,12 @@ export function readFieldLines(text: string, from: number, flat: string[]): bool
     if (at === start || text.charCodeAt(at) !== COLON) return false
     const name = text.slice(start, at)
     at++
-    while (text.charCodeAt(at) === SP || text.charCodeAt(at) === HTAB) at++
+    while (text.charCodeAt(at) === SP) at++
     const begin = at
-    while (VALUE[text.charCodeAt(at)] === 1) at++
+    while (STRICT[text.charCodeAt(at)] === 1) at++
     if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) return false
     let end = at
-    while (end > begin && (text.charCodeAt(end - 1) === SP || text.charCodeAt(end - 1) === HTAB)) end--
+    while (end > begin && text.charCodeAt(end - 1) === SP) end--
     flat.push(name, text.slice(begin, end))
     at += 2
   }

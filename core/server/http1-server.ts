@@ -5,7 +5,10 @@ import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { ListenerConfig } from '../config/types.js'
 import { statusOf } from '../errors.js'
 import { Http1Downstream } from '../exchange/http1.js'
+import type { LaneDownstream } from '../exchange/lane.js'
 import type { Peer } from '../exchange/peer.js'
+import type { Deadlines } from '../hooks/deadlines.js'
+import { Lane, type LaneOwner } from './lane.js'
 import { plainRequest } from './plain-request.js'
 
 /** Where the request's target is while Fastify's router is shown a path that it need not look at. */
@@ -20,12 +23,25 @@ type Known = Socket & { [kPeer]?: Peer; [kBroken]?: true }
 
 type ConnectionListener = (this: Server, socket: Socket) => void
 
-/** HTTP/1 on a listener: a Fastify server with one catch-all registration of @fastify/http-proxy, which binds the address. */
-export class Http1Server {
+/** Whose connections these are. */
+export interface Http1Entry {
+  readonly config: ListenerConfig
+  readonly draining: boolean
+}
+
+/**
+ * HTTP/1 on a listener: a Fastify server with one catch-all registration of @fastify/http-proxy, which binds the address.
+ * Connections begin on the fast lane, where the configuration does not switch it off, and come to that server with the
+ * first request that the lane does not take.
+ */
+export class Http1Server implements LaneOwner {
   readonly app: FastifyInstance
   readonly #server: Server
   readonly #connectionListener: ConnectionListener
-  readonly #onRequest: (downstream: Http1Downstream) => void
+  readonly lanes = new Set<Lane>()
+  readonly deadlines: Deadlines
+  readonly #entry: Http1Entry
+  readonly #onRequest: (downstream: Http1Downstream | LaneDownstream) => void
   readonly #onRefused: (reason: Refusal) => void
 
   /**
@@ -33,11 +49,16 @@ export class Http1Server {
    * @param onRefused bytes that never became a request
    */
   constructor(
-    config: ListenerConfig,
+    entry: Http1Entry,
+    deadlines: Deadlines,
     onConnection: (socket: Socket) => void,
-    onRequest: (downstream: Http1Downstream) => void,
+    onRequest: (downstream: Http1Downstream | LaneDownstream) => void,
     onRefused: (reason: Refusal) => void
   ) {
+    const { config } = entry
+    this.#entry = entry
+    this.deadlines = deadlines
+    this.keepAlive = keepAliveFields(config.idleTimeout)
     this.app = fastify(
       options(config, (error, socket) => brokenOff(error, socket, onRefused))
     ) as unknown as FastifyInstance
@@ -80,6 +101,7 @@ export class Http1Server {
   }
 
   adopt({ headersTimeout, idleTimeout }: ListenerConfig): void {
+    this.keepAlive = keepAliveFields(idleTimeout)
     this.#server.headersTimeout = headersTimeout
     this.#server.keepAliveTimeout = idleTimeout
   }
@@ -87,9 +109,57 @@ export class Http1Server {
   /** @param first what was read of it */
   serve(socket: Socket, peer: Peer, first: Buffer | undefined): void {
     ;(socket as Known)[kPeer] = peer
+    if (this.#entry.config.fastLane) new Lane(this, socket, peer).begin(first)
+    else this.handOver(socket, first)
+  }
+
+  // What a connection on the lane asks for
+
+  /** @internal What says so to a client whose connection is kept. */
+  keepAlive: string
+
+  /** @internal */
+  get headersTimeout(): number {
+    return this.#entry.config.headersTimeout
+  }
+
+  /** @internal */
+  get idleTimeout(): number {
+    return this.#entry.config.idleTimeout
+  }
+
+  /** @internal */
+  get maxHeaderSize(): number {
+    return this.#entry.config.maxHeaderSize
+  }
+
+  /** @internal */
+  get draining(): boolean {
+    return this.#entry.draining
+  }
+
+  /** @internal */
+  request(downstream: LaneDownstream): void {
+    this.#onRequest(downstream)
+  }
+
+  /** @internal To Node's server. */
+  handOver(socket: Socket, first: Buffer | undefined): void {
     // Each pipelined request listens for its end.
     socket.setMaxListeners(0)
     this.#begin(socket, first)
+  }
+
+  /** @internal */
+  refuse(socket: Socket, code: 'BAD_REQUEST' | 'REQUEST_TIMEOUT'): void {
+    this.#onRefused(code)
+    refuse(socket, code, code === 'BAD_REQUEST' ? MALFORMED : TOO_LATE)
+  }
+
+  /** Accepts no more; connections without a request end now, the others with their answer. */
+  close(): Promise<void> {
+    for (const lane of this.lanes) lane.drain()
+    return this.app.close()
   }
 
   #begin(socket: Socket, first: Buffer | undefined): void {
@@ -231,8 +301,17 @@ function refuseTunnel(socket: Socket): void {
 /** What becomes of them. */
 function refusalOf({ code }: NodeJS.ErrnoException): [Refusal, string] {
   if (code === 'HPE_HEADER_OVERFLOW') return ['HEADERS_TOO_LARGE', 'the header block is too large']
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['REQUEST_TIMEOUT', 'the request did not arrive in time']
-  return ['BAD_REQUEST', 'the request is malformed']
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['REQUEST_TIMEOUT', TOO_LATE]
+  return ['BAD_REQUEST', MALFORMED]
+}
+
+const TOO_LATE = 'the request did not arrive in time'
+const MALFORMED = 'the request is malformed'
+
+/** As Node's server writes them. @param idle ms */
+function keepAliveFields(idle: number): string {
+  const seconds = Math.floor(idle / 1000)
+  return `Connection: keep-alive\r\n${idle > 0 ? `Keep-Alive: timeout=${seconds}\r\n` : ''}`
 }
 
 export type Refusal = 'BAD_REQUEST' | 'HEADERS_TOO_LARGE' | 'REQUEST_TIMEOUT'

@@ -73,7 +73,8 @@ export class Listener implements Entry {
     this.via = config.via
     this.serverTiming = config.serverTiming
     this.#http1 = new Http1Server(
-      config,
+      this,
+      parts.deadlines,
       (socket) => this.#accept(socket),
       (downstream) => parts.handle(this, downstream),
       (reason) => this.#refused(reason)
@@ -156,7 +157,7 @@ export class Listener implements Entry {
     // They would be waited for.
     for (const socket of this.#sockets) if (isUnasked(socket)) socket.destroy()
     for (const { socket } of this.#handshakes.values()) if (this.#sockets.has(socket)) socket.destroy()
-    await this.#http1.app.close()
+    await this.#http1.close()
     this.#tls?.close()
   }
 

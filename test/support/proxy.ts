@@ -1,4 +1,4 @@
-import { type StartedProxy, startProxy } from '../../plugins/testing.js'
+import { type StartedProxy, startProxy } from './lane.js'
 
 interface Closing {
   teardown(close: () => unknown): unknown

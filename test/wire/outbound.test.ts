@@ -208,14 +208,17 @@ t.test('h2c requests behind slow ones wait for their turn', async (t) => {
   const proxy = await startTestProxy(t, { endpoints: [upstream.url] })
   const line = (path: string, fields = '') => `GET ${path} HTTP/1.1\r\nhost: a\r\n${fields}\r\n`
   const client = await RawClient.connect(proxy.url())
-  const arrived = once(upstream.server, 'request')
+  const held = async (count: number) => {
+    while (release.length < count) await once(upstream.server, 'request')
+  }
   client.write(line('/slow-1') + line('/slow-2') + line('/h2c', H2C) + line('/after'))
-  await arrived
-  while (release.length < 2) await once(upstream.server, 'request')
+  await held(1)
   t.equal(client.text, '', 'nothing is answered out of turn')
-  release[1]?.()
-  t.equal(upstream.count, 2, 'and not asked before')
+  t.ok(upstream.count <= 2, 'and not asked before')
   release[0]?.()
+  await held(2)
+  t.equal(upstream.count, 2)
+  release[1]?.()
   await client.until((text) => text.includes('[/after]'), 'all four')
   t.same(client.text.match(/\[[^\]]+\]/g), ['[/slow-1]', '[/slow-2]', '[/h2c]', '[/after]'])
   client.destroy()
@@ -223,7 +226,7 @@ t.test('h2c requests behind slow ones wait for their turn', async (t) => {
   // Behind one that is the connection's last there is nothing to be asked.
   const last = await RawClient.connect(proxy.url())
   last.write(line('/slow-3', 'connection: close\r\n') + line('/h2c', H2C))
-  while (release.length < 3) await once(upstream.server, 'request')
+  await held(3)
   release[2]?.()
   t.same((await last.closed()).match(/\[[^\]]+\]/g), ['[/slow-3]'])
   t.equal(upstream.count, 5)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { definePlugin, Reply } from '../../core/index.js'
-import { type StartedProxy, startProxy } from '../../plugins/testing.js'
+import { type StartedProxy, startProxy } from '../support/lane.js'
 import type { Setup } from './case.js'
 
 export const KEY = 'sesame'

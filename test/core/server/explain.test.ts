@@ -1,6 +1,6 @@
 // What `explain` says is what a request gets.
 import t from 'tap'
-import { startProxy } from '../../../plugins/testing.js'
+import { startProxy } from '../../support/lane.js'
 import { parseResponse, RawClient } from '../../support/raw-client.js'
 
 const routes = [

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { definePlugin, Reply, Retry } from '../../../core/index.js'
+import { fastLane } from '../../support/lane.js'
 import { startTestProxy } from '../../support/proxy.js'
 import { parseResponse, RawClient } from '../../support/raw-client.js'
 import { bodyOf, echo, startRawUpstream, startUpstream } from '../../support/upstream.js'
@@ -219,10 +220,12 @@ t.test('a client that leaves with requests still in its pipeline: each of them e
   client.write(
     'GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\nGET /3 HTTP/1.1\r\nhost: a\r\n\r\n'
   )
-  t.ok(await until(() => proxy.proxy.inFlight === 3), 'three under way')
+  // Node's server asks for all at once; on the fast lane one waits for the answer to the one before it.
+  const under = fastLane ? 1 : 3
+  t.ok(await until(() => proxy.proxy.inFlight === under && upstream.sockets.size === under), 'under way')
   const used = [...upstream.sockets]
   client.destroy()
   t.ok(await until(() => proxy.proxy.inFlight === 0), `left under way: ${proxy.proxy.inFlight}`)
-  t.equal(finished, 3)
+  t.equal(finished, under)
   t.ok(await until(() => used.every(({ destroyed }) => destroyed)), 'the upstream’s connections are gone')
 })

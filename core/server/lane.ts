@@ -1,0 +1,214 @@
+import type { Socket } from 'node:net'
+import { type LaneConnection, LaneDownstream } from '../exchange/lane.js'
+import type { Peer } from '../exchange/peer.js'
+import { Deadline, type Deadlines } from '../hooks/deadlines.js'
+import { readRequestHead } from '../http1/request-head.js'
+
+/** Bytes of a head; a longer one is the standard path's, whose limit is a configured one. */
+const LONGEST_HEAD = 16 * 1024
+
+/** Bytes of further requests that are taken while one is answered. */
+const AHEAD = 64 * 1024
+
+const END = Buffer.from('\r\n\r\n')
+
+type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
+
+/** The listener whose connections take the lane. */
+export interface LaneOwner {
+  readonly deadlines: Deadlines
+  readonly lanes: Set<Lane>
+  /** ms for a first request. */
+  readonly headersTimeout: number
+  /** ms between requests. */
+  readonly idleTimeout: number
+  /** `Connection` and `Keep-Alive` of an answer after which the connection stays. */
+  readonly keepAlive: string
+  /** Bytes of a header block. */
+  readonly maxHeaderSize: number
+  readonly draining: boolean
+  request(downstream: LaneDownstream): void
+  /** Nothing of `first` was acted on. */
+  handOver(socket: Socket, first: Buffer): void
+  /** No request came in time, or one that broke off. */
+  refuse(socket: Socket, code: 'BAD_REQUEST' | 'REQUEST_TIMEOUT'): void
+}
+
+/**
+ * One connection of HTTP/1.1 whose requests are read here for as long as they are in the strict grammar and each head
+ * comes in one piece. The first that does not is handed to Node's server with all that is behind it, before a byte of it
+ * was acted on, and the connection stays there.
+ */
+export class Lane extends Deadline implements LaneConnection {
+  readonly socket: Socket
+  readonly flushed: (error?: Error | null) => void
+  readonly #owner: LaneOwner
+  readonly #peer: Peer
+  #current: LaneDownstream | undefined = undefined
+  /** Bytes of the present request's body that have not come. */
+  #left = 0
+  /** What came behind the present request. */
+  #ahead: Buffer | undefined = undefined
+
+  constructor(owner: LaneOwner, socket: Socket, peer: Peer) {
+    super()
+    this.#owner = owner
+    this.socket = socket
+    this.#peer = peer
+    this.flushed = (error) => this.#flushed(error)
+    owner.lanes.add(this)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onClose)
+    socket.on('drain', this.#onDrain)
+    socket.on('timeout', this.#onTimeout)
+    owner.deadlines.watch(this, owner.headersTimeout)
+  }
+
+  get keepAlive(): string {
+    return this.#owner.keepAlive
+  }
+
+  /** What was read before it was known to be HTTP/1. */
+  begin(first: Buffer | undefined): void {
+    if (first !== undefined) this.#onData(first)
+  }
+
+  /** Nothing more is to come; what is under way ends with its answer. */
+  drain(): void {
+    if (this.#current === undefined) this.socket.destroy()
+  }
+
+  /** The body's reader has room. */
+  resume(): void {
+    if (this.#left > 0 && this.socket.isPaused()) this.socket.resume()
+  }
+
+  /** No request came for too long. */
+  override expire(): void {
+    if (this.#peer.requests > 0) this.socket.destroy()
+    else {
+      this.#release()
+      this.#owner.refuse(this.socket, 'REQUEST_TIMEOUT')
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const bytes = this.#left > 0 ? this.#feed(chunk) : chunk
+    if (bytes === undefined) return
+    if (this.#current === undefined) this.#read(bytes)
+    else {
+      this.#ahead = this.#ahead === undefined ? bytes : Buffer.concat([this.#ahead, bytes])
+      if (this.#ahead.length > AHEAD) this.socket.pause()
+    }
+  }
+
+  /** @param bytes beginning where a request does */
+  #read(bytes: Buffer): void {
+    const end = bytes.indexOf(END)
+    const size = end + END.length
+    const start =
+      end === -1 || size > LONGEST_HEAD || 2 * size > this.#owner.maxHeaderSize
+        ? undefined
+        : readRequestHead((bytes as LatinBuffer).latin1Slice(0, size))
+    if (start === undefined) {
+      this.#release()
+      this.#owner.handOver(this.socket, bytes)
+      return
+    }
+    this.#owner.deadlines.unwatch(this)
+    const behind = size + start.length
+    const whole = start.length > 0 && behind <= bytes.length ? bytes.subarray(size, behind) : undefined
+    const downstream = new LaneDownstream(this, this.#peer, start, whole)
+    this.#current = downstream
+    if (behind < bytes.length) this.#ahead = bytes.subarray(behind)
+    else if (behind > bytes.length) {
+      this.#left = start.length
+      if (size < bytes.length) this.#feed(bytes.subarray(size))
+    }
+    this.#owner.request(downstream)
+  }
+
+  /** @returns what is behind the body */
+  #feed(chunk: Buffer): Buffer | undefined {
+    const source = (this.#current as LaneDownstream).source
+    const taken = Math.min(this.#left, chunk.length)
+    this.#left -= taken
+    const room = source.push(taken === chunk.length ? chunk : chunk.subarray(0, taken))
+    if (this.#left > 0) {
+      if (!room) this.socket.pause()
+      return undefined
+    }
+    source.push(null)
+    const rest = taken < chunk.length ? chunk.subarray(taken) : undefined
+    if (this.#current?.finished === true) {
+      this.#ahead = rest
+      this.#next()
+      return undefined
+    }
+    return rest
+  }
+
+  #flushed(error: Error | null | undefined): void {
+    const downstream = this.#current
+    if (downstream === undefined || error) return
+    if (this.socket.timeout) this.socket.setTimeout(0)
+    downstream.finish()
+    if (this.#left === 0) this.#next()
+  }
+
+  /** The answer has left and all of the request has come. */
+  #next(): void {
+    const downstream = this.#current as LaneDownstream
+    this.#current = undefined
+    if (downstream.close || this.#owner.draining) {
+      this.#release()
+      this.socket.destroySoon()
+      return
+    }
+    const ahead = this.#ahead
+    this.#owner.deadlines.watch(this, this.#owner.idleTimeout)
+    if (this.socket.isPaused()) this.socket.resume()
+    if (ahead === undefined) return
+    this.#ahead = undefined
+    this.#read(ahead)
+  }
+
+  /** A client that closes its half has left. */
+  readonly #onEnd = (): void => {
+    if (this.#left === 0 || this.#current === undefined) {
+      this.socket.end()
+      return
+    }
+    // Its upload broke off, and it may still read what is said of it.
+    if (this.#current.headersSent) this.socket.destroy()
+    else this.#owner.refuse(this.socket, 'BAD_REQUEST')
+  }
+
+  readonly #onClose = (): void => {
+    const downstream = this.#current
+    this.#release()
+    this.#current = undefined
+    downstream?.lose()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#current?.drained()
+  }
+
+  readonly #onTimeout = (): void => {
+    this.socket.destroy()
+  }
+
+  /** It is no connection of the lane's any more. */
+  #release(): void {
+    const { socket } = this
+    this.#owner.lanes.delete(this)
+    this.#owner.deadlines.unwatch(this)
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('close', this.#onClose)
+    socket.off('drain', this.#onDrain)
+    socket.off('timeout', this.#onTimeout)
+  }
+}
