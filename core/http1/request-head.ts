@@ -83,6 +83,10 @@ function framed(method: string, target: string, fields: string[]): RequestStart 
           length = Number(value)
         }
         break
+      case 16:
+        // What some take for `Connection`.
+        if (is(name, 'proxy-connection')) return undefined
+        break
       case 17:
         if (is(name, 'transfer-encoding')) return undefined
         break

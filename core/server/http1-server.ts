@@ -43,18 +43,22 @@ export class Http1Server implements LaneOwner {
   readonly #entry: Http1Entry
   readonly #onRequest: (downstream: Http1Downstream | LaneDownstream) => void
   readonly #onRefused: (reason: Refusal) => void
+  readonly #onHandover: () => void
 
   /**
    * @param onConnection is given each connection as it comes; `serve` takes those that speak HTTP/1
    * @param onRefused bytes that never became a request
+   * @param onHandover a connection leaves the fast lane
    */
   constructor(
     entry: Http1Entry,
     deadlines: Deadlines,
     onConnection: (socket: Socket) => void,
     onRequest: (downstream: Http1Downstream | LaneDownstream) => void,
-    onRefused: (reason: Refusal) => void
+    onRefused: (reason: Refusal) => void,
+    onHandover: () => void
   ) {
+    this.#onHandover = onHandover
     const { config } = entry
     this.#entry = entry
     this.deadlines = deadlines
@@ -110,7 +114,7 @@ export class Http1Server implements LaneOwner {
   serve(socket: Socket, peer: Peer, first: Buffer | undefined): void {
     ;(socket as Known)[kPeer] = peer
     if (this.#entry.config.fastLane) new Lane(this, socket, peer).begin(first)
-    else this.handOver(socket, first)
+    else this.#take(socket, first)
   }
 
   // What a connection on the lane asks for
@@ -144,7 +148,12 @@ export class Http1Server implements LaneOwner {
   }
 
   /** @internal To Node's server. */
-  handOver(socket: Socket, first: Buffer | undefined): void {
+  handOver(socket: Socket, first: Buffer): void {
+    this.#onHandover()
+    this.#take(socket, first)
+  }
+
+  #take(socket: Socket, first: Buffer | undefined): void {
     // Each pipelined request listens for its end.
     socket.setMaxListeners(0)
     this.#begin(socket, first)

@@ -26,6 +26,8 @@ export interface ListenerParts {
   readonly clock: Clock
   /** Connections and requests that no exchange was made of, by listener and reason. */
   readonly refusals: MetricFamily<CounterCell>
+  /** Connections that left the fast lane, by listener. */
+  readonly handovers: MetricFamily<CounterCell>
 }
 
 /** ms between lines about the same. */
@@ -77,7 +79,8 @@ export class Listener implements Entry {
       parts.deadlines,
       (socket) => this.#accept(socket),
       (downstream) => parts.handle(this, downstream),
-      (reason) => this.#refused(reason)
+      (reason) => this.#refused(reason),
+      () => parts.handovers.labels(this.name).inc()
     )
     this.#http2 = new Http2Sessions(config, parts.deadlines, (downstream) => parts.handle(this, downstream))
     this.#front = new Front(

@@ -1,19 +1,23 @@
+// `npm run fuzz -- lanes [--seed N] [--count N]`: the fast lane's readers against Node's own.
 // `npm run fuzz -- [--seed N] [--count N] [--seconds N] [--http2 PERCENT] [--only CONNECTION]`: made-up clients and upstreams, and a proxy between them.
 import { parseArgs } from 'node:util'
 import { fuzz } from './fuzz.js'
+import { fuzzLanes } from './lanes.js'
+import { Random } from './random.js'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: 'string', default: '1' },
-    count: { type: 'string', default: '20000' },
+    count: { type: 'string' },
     seconds: { type: 'string', default: '300' },
     http2: { type: 'string', default: '20' },
     only: { type: 'string' }
   }
 })
 
-function whole(name: 'seed' | 'count' | 'seconds' | 'http2' | 'only'): number {
-  const value = Number(values[name])
+function whole(name: 'seed' | 'count' | 'seconds' | 'http2' | 'only', otherwise?: number): number {
+  const value = Number(values[name] ?? otherwise)
   if (!Number.isInteger(value) || value < 0) {
     console.error(`fuzz: --${name} is a whole number, not ${values[name]}`)
     process.exit(1)
@@ -34,11 +38,21 @@ function brief(text: string): string {
   return text.replace(/(.{1,12}?)\1{6,}/g, (all, piece) => `${piece}…(${all.length})`).slice(0, 1_500)
 }
 
+function lanes(): void {
+  const { cases, taken, findings } = fuzzLanes(new Random('lanes', seed), whole('count', 1_000_000))
+  for (const { what, text } of findings) console.log(`${what}\n    ${brief(JSON.stringify(text))}`)
+  console.log(
+    `seed ${seed}: ${cases} messages, of which the fast lane took ${taken}, ${findings.length} findings`
+  )
+  process.exit(findings.length === 0 ? 0 : 1)
+}
+
 export async function main(): Promise<void> {
+  if (positionals[0] === 'lanes') lanes()
   const only = values.only === undefined ? undefined : whole('only')
   const report = await fuzz({
     seed,
-    count: whole('count'),
+    count: whole('count', 20_000),
     seconds: whole('seconds'),
     http2: whole('http2') / 100,
     only,
