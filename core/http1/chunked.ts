@@ -9,7 +9,7 @@ export const OTHER = 3
 /** A chunk goes on where its size says that it ends: nobody can read on. */
 export const BROKEN = 4
 
-export type ChunkEvent = typeof DATA | typeof MORE | typeof END | typeof OTHER | typeof BROKEN
+type ChunkEvent = typeof DATA | typeof MORE | typeof END | typeof OTHER | typeof BROKEN
 
 const IN_SIZE = 0
 const AFTER_SIZE = 1

@@ -26,9 +26,30 @@ const SP = 0x20
 const TILDE = 0x7e
 const ZERO = 0x30
 
+/** Bytes of a head. */
+const MOST = 16 * 1024
+/** Bytes that nearly every head is shorter than. */
+const USUAL = 1024
+
 const VERSION = 'HTTP/1.1 '
 /** Where the reason begins. */
 const REASON = VERSION.length + 4
+
+type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
+
+/** The head at the start of what came, up to and with the empty line; empty where that is not there, or is far. */
+export function headIn(chunk: Buffer): string {
+  const { length } = chunk
+  let text = (chunk as LatinBuffer).latin1Slice(0, Math.min(length, USUAL))
+  let end = text.indexOf('\r\n\r\n')
+  if (end === -1 && length > USUAL) {
+    text = (chunk as LatinBuffer).latin1Slice(0, Math.min(length, MOST))
+    end = text.indexOf('\r\n\r\n')
+  }
+  if (end === -1) return ''
+  // Not a slice of the longer text, which is slower to read.
+  return end + 4 === text.length ? text : (chunk as LatinBuffer).latin1Slice(0, end + 4)
+}
 
 /**
  * Reads the head of a response that any two readers take for the same. Undefined is no verdict on the response: interim

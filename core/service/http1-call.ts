@@ -3,7 +3,6 @@ import { ProxyError } from '../errors.js'
 import { systemClock } from '../hooks/clock.js'
 import { Deadline, Deadlines } from '../hooks/deadlines.js'
 import type { Call, UpstreamListener } from './connection.js'
-import type { Slot } from './http1-slot.js'
 
 /** Pauses of response bodies. One coarse clock for all of them, which stands while there are none. */
 const pauses = new Deadlines(systemClock)
@@ -19,9 +18,27 @@ export interface CallOwner {
   forget(call: Http1Call): void
 }
 
+/** The connection that a call is on, or will be. */
+export interface Carrier {
+  /** A connection that had served others ended, and not one byte had come since the last request went out on it. */
+  readonly wasIdle: boolean
+  /** The request goes out now. */
+  began(): void
+  /** The call has nothing more to do with it. */
+  left(call: Http1Call): void
+  /** The call was cancelled before it began. */
+  dropped(call: Http1Call): void
+  /** Nothing more is wanted for now. */
+  hold(): void
+  release(): void
+  /** The answer is all there: whoever still has to take it has it. */
+  completed(): void
+}
+
 /**
- * One request, as undici's handler: in the older form, which gets raw header buffers. The other form parses them into an
- * object, which loses casing and order and costs more than all the rest of a small request.
+ * One request, and what its answer comes to. It is fed by a connection of the fast lane or is undici's handler, in the
+ * older form, which gets raw header buffers: the other form parses them into an object, which loses casing and order and
+ * costs more than all the rest of a small request. An answer may begin on the one and go on on the other.
  *
  * undici is never asked to pause: its parser asserts that it is not paused when the connection ends, and an upstream
  * that ends its answer with its connection would end the process. The connection is held back instead, and what had
@@ -34,7 +51,7 @@ export class Http1Call extends Deadline implements Call {
   readonly #owner: CallOwner
   readonly #listener: UpstreamListener
   readonly #idleTimeout: number
-  #slot: Slot | undefined = undefined
+  #carrier: Carrier | undefined = undefined
   #abort: ((reason?: Error) => void) | undefined = undefined
   /** The listener hears nothing more. */
   #over = false
@@ -53,19 +70,21 @@ export class Http1Call extends Deadline implements Call {
     this.#idleTimeout = idleTimeout
   }
 
-  get cancelled(): boolean {
-    return this.#over
+  /** What comes of the answer waits here, and no more of it is wanted. */
+  get held(): boolean {
+    return this.#held
   }
 
-  /** @param slot undefined: it waits for none any more */
-  set slot(slot: Slot | undefined) {
-    this.#slot = slot
+  on(carrier: Carrier): void {
+    this.#carrier = carrier
+    this.#abort = undefined
   }
 
   cancel(): void {
     if (this.#over) return
     this.#end()
     if (this.#abort !== undefined) this.#abort(cancelled)
+    else if (this.#carrier !== undefined) this.#carrier.dropped(this)
     else this.#owner.forget(this)
   }
 
@@ -81,7 +100,7 @@ export class Http1Call extends Deadline implements Call {
     if (this.#trailers !== undefined) this.#finish(this.#trailers)
     else {
       this.#watch()
-      this.#slot?.release()
+      this.#carrier?.release()
     }
   }
 
@@ -98,6 +117,28 @@ export class Http1Call extends Deadline implements Call {
     this.#listener.failed(error)
   }
 
+  // What a connection of the fast lane says, beside `onConnect`, `onComplete` and `onError`
+
+  head(status: number, headers: string[], statusText: string): void {
+    this.#responded = true
+    if (!this.#listener.responded(status, headers, statusText, false)) this.#hold()
+  }
+
+  take(chunk: Buffer): void {
+    if (this.#over) return
+    if (this.#held) {
+      this.#waiting ??= []
+      this.#waiting.push(chunk)
+    } else if (!this.#listener.data(chunk)) {
+      this.#hold()
+    }
+  }
+
+  /** What had come was taken, and more is to come. */
+  more(): void {
+    if (!this.#over && !this.#held) this.#watch()
+  }
+
   // What undici says
 
   onConnect(abort: (reason?: Error) => void): void {
@@ -107,20 +148,20 @@ export class Http1Call extends Deadline implements Call {
     }
     this.#abort = abort
     this.sent = true
-    this.#slot?.began()
+    this.#carrier?.began()
   }
 
   onHeaders(status: number, headers: Buffer[], _resume: () => void, statusText: string): boolean {
-    if (this.#over) return true
+    // An answer that began on the fast lane and goes on here brings its head along.
+    if (this.#over || this.#responded) return true
     if (status < 200) {
       if (status < 100) this.#refuse('the service answered with a status that is none')
       else this.#listener.information(status, decode(headers))
       return true
     }
-    this.#responded = true
     this.#bodiless = status === 204 || status === 304
-    if (this.#listener.responded(status, decode(headers), statusText, false)) this.#watch()
-    else this.#hold()
+    this.head(status, decode(headers), statusText)
+    this.more()
     return true
   }
 
@@ -136,15 +177,8 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#over) return true
-    if (this.#held) {
-      this.#waiting ??= []
-      this.#waiting.push(chunk)
-    } else if (this.#listener.data(chunk)) {
-      if (!this.#over) this.#watch()
-    } else {
-      this.#hold()
-    }
+    this.take(chunk)
+    this.more()
     return true
   }
 
@@ -157,7 +191,7 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onError(error: UndiciError): void {
-    const slot = this.#leave()
+    const carrier = this.#leave()
     if (this.#over) return
     // A 304 may say how long the body is that it leaves out (RFC 9110 section 8.6); undici misses it.
     if (this.#bodiless && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
@@ -166,22 +200,23 @@ export class Http1Call extends Deadline implements Call {
       return
     }
     this.#end()
-    this.stale = this.sent && !this.#responded && isReset(error.code) && slot?.wasIdle === true
+    this.stale = this.sent && !this.#responded && isReset(error.code) && carrier?.wasIdle === true
     this.#listener.failed(translate(error, this.sent))
   }
 
-  #leave(): Slot | undefined {
-    const slot = this.#slot
-    this.#slot = undefined
-    slot?.left(this)
-    return slot
+  #leave(): Carrier | undefined {
+    const carrier = this.#carrier
+    this.#carrier = undefined
+    this.#abort = undefined
+    carrier?.left(this)
+    return carrier
   }
 
   #hold(): void {
     if (this.#over) return
     this.#held = true
     pauses.unwatch(this)
-    this.#slot?.hold()
+    this.#carrier?.hold()
   }
 
   #watch(): void {
@@ -208,15 +243,25 @@ export class Http1Call extends Deadline implements Call {
 /** What `toString('latin1')` comes to, without asking each of a dozen times a response what 'latin1' means. */
 type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
 
+/** Space behind a value is none of it (RFC 9110 section 5.5), and undici leaves it there. */
 function decode(raw: (Buffer | string)[]): string[] {
   const { length } = raw
   const flat = new Array<string>(length)
   for (let i = 0; i < length; i++) {
     const part = raw[i] as Buffer | string
-    flat[i] = typeof part === 'string' ? part : (part as LatinBuffer).latin1Slice(0, part.length)
+    flat[i] = typeof part === 'string' ? part : (part as LatinBuffer).latin1Slice(0, endOf(part))
   }
   return flat
 }
+
+function endOf(part: Buffer): number {
+  let end = part.length
+  while (end > 0 && (part[end - 1] === SP || part[end - 1] === HTAB)) end--
+  return end
+}
+
+const SP = 0x20
+const HTAB = 0x09
 
 function isReset(code: string | undefined): boolean {
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net'
 import { type buildConnector, Client, type Dispatcher } from 'undici'
-import type { Http1Call, UndiciError } from './http1-call.js'
+import type { Carrier, Http1Call, UndiciError } from './http1-call.js'
 
 /** Nobody reads from it for now. */
 const kHeld = Symbol('held')
-type Holdable = Socket & { [kHeld]?: boolean }
+/** undici has it, and does not know yet of the request whose answer is there to be read. */
+const kTaken = Symbol('taken')
+type Holdable = Socket & { [kHeld]?: boolean; [kTaken]?: boolean }
 
 /** Whoever hands out requests. */
 export interface SlotOwner {
@@ -15,13 +17,14 @@ export interface SlotOwner {
 }
 
 /** One connection, opened when it is first needed and again after it has closed; one request at a time. */
-export class Slot {
-  /** A connection that had served others ended, and not one byte had come since the last request went out on it. */
+export class Slot implements Carrier {
   wasIdle = false
   readonly #client: Client
   readonly #owner: SlotOwner
   #socket: Holdable | undefined = undefined
   #call: Http1Call | undefined = undefined
+  /** What it takes in place of a connection of its own, until it has it. */
+  #given: Holdable | undefined = undefined
   #readBefore = 0
   #busy = false
   /** Not a byte of an answer has come since the request went out. */
@@ -31,16 +34,20 @@ export class Slot {
     this.#owner = owner
     this.#client = new Client(origin, {
       ...options,
-      connect: (target: buildConnector.Options, callback: buildConnector.Callback) =>
-        connect(target, (...result) => {
-          const [error, socket] = result
-          if (error !== null) {
-            callback(disguised(error), null)
-            return
-          }
-          this.#connected(socket)
-          callback(null, socket)
-        })
+      connect: (target: buildConnector.Options, callback: buildConnector.Callback) => {
+        const anew = () =>
+          connect(target, (...result) => {
+            const [error, socket] = result
+            if (error !== null) {
+              callback(disguised(error), null)
+              return
+            }
+            this.#connected(socket)
+            callback(null, socket)
+          })
+        if (this.#given === undefined) anew()
+        else this.#take(this.#given, callback, anew)
+      }
     } as Client.Options)
     this.#client.on('drain', () => this.#free())
     this.#client.on('disconnect', () => {
@@ -52,21 +59,72 @@ export class Slot {
   dispatch(options: Dispatcher.DispatchOptions, call: Http1Call): void {
     this.#busy = true
     this.#call = call
-    call.slot = this
+    call.on(this)
     const takesMore = this.#client.dispatch(options, call as unknown as Dispatcher.DispatchHandler)
     // True, or refused by undici before it was queued: it takes another already, and will not say so.
     if (takesMore || this.#call === undefined) this.#free()
   }
 
-  /** The call has nothing more to do with it. */
+  /** Goes on with a connection that has no request, in place of one of its own. */
+  use(socket: Holdable): void {
+    this.#given = socket
+    this.#connected(socket)
+  }
+
+  /**
+   * Goes on with a connection in the first request that is out on it.
+   *
+   * @param options the request without its body and its fields, which undici writes to nowhere
+   * @param bytes of the answer: what undici is to begin with
+   */
+  adopt(socket: Holdable, bytes: Buffer, options: Dispatcher.DispatchOptions, call: Http1Call): void {
+    socket[kTaken] = true
+    this.use(socket)
+    if (call.held) this.hold()
+    socket.unshift(bytes)
+    socket.write = () => {
+      // Its own name for what its class has.
+      delete (socket as Partial<Socket>).write
+      // undici counts the request as its own only once this has returned.
+      queueMicrotask(() => {
+        socket[kTaken] = false
+        if (socket[kHeld] !== true) socket.emit('readable')
+      })
+      return true
+    }
+    this.dispatch(options, call)
+  }
+
+  /** undici goes on only where it is called back later. */
+  #take(socket: Holdable, callback: buildConnector.Callback, anew: () => void): void {
+    this.#given = undefined
+    if (socket[kTaken] === true) {
+      queueMicrotask(() => {
+        // With any other error undici would connect anew, and send what is out already.
+        if (socket.destroyed) callback(new Error('the connection was lost', { cause: socket.errored }), null)
+        else callback(null, socket)
+      })
+      return
+    }
+    // What has come on it unasked is to be there before the request goes out.
+    setImmediate(() => {
+      if (socket.destroyed) anew()
+      else callback(null, socket)
+    })
+  }
+
   left(call: Http1Call): void {
     if (this.#call === call) this.#call = undefined
   }
 
-  /** The request goes out now. */
+  /** undici asks it itself, once there is a connection. */
+  dropped(_call: Http1Call): void {}
+
   began(): void {
+    const socket = this.#socket
     this.wasIdle = false
-    this.#readBefore = this.#socket?.bytesRead ?? 0
+    // Where the answer has begun, a race with the connection's idle end is over.
+    this.#readBefore = socket === undefined || socket[kTaken] === true ? -1 : socket.bytesRead
     this.#awaited = true
   }
 
@@ -80,10 +138,9 @@ export class Slot {
     if (socket?.[kHeld] !== true) return
     socket[kHeld] = false
     // What undici reads on; it was told of it while it could not.
-    socket.emit('readable')
+    if (socket[kTaken] !== true) socket.emit('readable')
   }
 
-  /** The answer is all there: whoever still has to take it has it. */
   completed(): void {
     if (this.#socket?.[kHeld] === true) this.#socket[kHeld] = false
   }
@@ -107,7 +164,7 @@ export class Slot {
     this.#socket = socket
     const { read } = socket
     socket.read = (size?: number) => {
-      if (socket[kHeld] === true) return null
+      if (socket[kHeld] === true || socket[kTaken] === true) return null
       const chunk: Buffer | null = read.call(socket, size)
       if (!this.#awaited || chunk === null || this.#socket !== socket) return chunk
       const from = continueIn(chunk)
