@@ -248,7 +248,7 @@ export const upstreamCases: readonly WireCase[] = [
   {
     id: 'upstreams/idle-response',
     says: 'a response on an idle connection reaches nobody',
-    send: [get('/x'), { until: /ok$/ }, { pause: 60 }, get('/y')],
+    send: [get('/x'), { until: /ok$/ }, { pause: 250 }, get('/y')],
     upstream: [OK, { pause: 20 }, POISON],
     expect: {
       statuses: [200, 200],
