@@ -1,10 +1,15 @@
 import { alike, checkSettable } from '../hooks/field.js'
 import type { HeaderList } from '../hooks/types.js'
 
-/** Whether two field names are one, without making a lower-case copy of either when lengths tell. */
+/** Whether two field names are one, without making a lower-case copy of either where lengths or first letters tell. */
 function same(a: string, b: string): boolean {
-  return a.length === b.length && (a === b || a.toLowerCase() === b.toLowerCase())
+  if (a === b) return true
+  if (a.length !== b.length || ((a.charCodeAt(0) ^ b.charCodeAt(0)) & NOT_CASE) !== 0) return false
+  return a.toLowerCase() === b.toLowerCase()
 }
+
+/** All bits of a letter but the one that makes it a small one. */
+const NOT_CASE = ~0x20
 
 /** Fields as the flat list `[name, value, ...]` that Node and undici both read and write. */
 export class Fields implements HeaderList {
@@ -84,8 +89,9 @@ export class Fields implements HeaderList {
       }
       to += 2
     }
-    const removed = to !== flat.length
-    flat.length = to
-    return removed
+    if (to === flat.length) return false
+    // Of a few that is far quicker than to set the length.
+    while (flat.length > to) flat.pop()
+    return true
   }
 }

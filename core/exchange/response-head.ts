@@ -32,7 +32,8 @@ export function strip(flat: string[]): number | undefined {
     }
     to += 2
   }
-  flat.length = to
+  // Of a few that is far quicker than to set the length, which costs the same when nothing was taken out.
+  while (flat.length > to) flat.pop()
   if (named !== undefined) {
     removeNamed(
       flat,

@@ -167,12 +167,12 @@ function compile<H extends { taps: readonly unknown[] }>(
   outer: readonly PluginInstance[],
   service: readonly PluginInstance[],
   create: () => H,
-  tap: (hook: H, name: HookName, instance: PluginInstance) => void
+  tap: (hook: H, name: HookName, instance: PluginInstance, last: boolean) => void
 ): H | undefined {
   const instances = orderOf(name, outer, service)
   if (instances.length === 0) return undefined
   const hook = create()
-  for (const instance of instances) tap(hook, name, instance)
+  for (const instance of instances) tap(hook, name, instance, instance === instances.at(-1))
   // A later tap throws: a running route's order is the one that was checked and shown.
   Object.freeze(hook.taps)
   return hook

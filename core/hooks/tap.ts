@@ -12,7 +12,6 @@ import {
 import type { Reply, Retry } from './decisions.js'
 import { applies, type PluginInstance, pluginError, type Running } from './instance.js'
 import { MessageView, type PassingMessage } from './message.js'
-import type { HistogramCell } from './plugin.js'
 import type { Endpoint, Exchange, HookName } from './types.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: each hook's own types are checked where its functions are declared
@@ -22,18 +21,81 @@ type AsyncHook =
   | AsyncSeriesBailHook<Hook, Reply | Retry>
   | AsyncSeriesHook<Hook>
 
+/** A hook function, found once. Its `this` is the object that `setup` returned. */
+type Call = (this: unknown, subject: unknown, exchange: Exchange) => unknown
+
+/**
+ * When the hook's last function returned, for the one that begins right behind it: a look at the clock is a good part of
+ * what a call costs. NaN wherever something lies between: whoever is first looks for himself.
+ */
+const handover = { at: Number.NaN }
+
+function startOf(instance: PluginInstance): number {
+  const { at } = handover
+  if (Number.isNaN(at)) return instance.now()
+  handover.at = Number.NaN
+  return at
+}
+
+/**
+ * The function returned nothing, so that the next one runs in the same call.
+ *
+ * @param last there is no next one
+ * @returns ms that it took
+ */
+function handOver(startedAt: number, instance: PluginInstance, last: boolean): number {
+  const at = instance.now()
+  if (!last) handover.at = at
+  return at - startedAt
+}
+
+function keepBack(): void {
+  handover.at = Number.NaN
+}
+
 /**
  * Of `outcome` every plugin's function runs, and what they ask for is kept on the attempt; so is the first Hedge of `attempt`. A
  * wait in one of the two stands on the attempt: with hedging there are several at once.
+ *
+ * A function may answer at once or through a promise. At once, nothing is allocated: the chain goes on in the same call. tapable
+ * itself would let an `async` function under a plain tap end the chain with its promise.
+ *
+ * @param last none of the hook's functions runs behind it
  */
-export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance): void {
+export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstance, last: boolean): void {
   const duration = instance.duration(name)
   const ofAttempt = name === 'attempt' || name === 'outcome'
+  const hooks = instance.hooks as Hook
+  const call = hooks[name] as Call
   hook.tapAsync(instance.name, (subject: unknown, exchange: Exchange, callback: Callback) => {
     const running = exchange as Running
-    const holder = ofAttempt ? (subject as WaitHolder) : running
-    if (applies(instance, running)) callAsync(instance, name, duration, subject, running, holder, callback)
-    else callback()
+    if (!applies(instance, running)) {
+      keepBack()
+      callback()
+      return
+    }
+    running.caller = instance
+    const startedAt = startOf(instance)
+    let result: unknown
+    try {
+      result = call.call(hooks, subject, exchange)
+    } catch (cause) {
+      duration.observe((instance.now() - startedAt) / 1000)
+      fail(instance, name, cause, exchange, callback)
+      return
+    }
+    if (result === undefined) {
+      duration.observe(handOver(startedAt, instance, last) / 1000)
+      callback()
+      return
+    }
+    if (isThenable(result)) {
+      const holder = ofAttempt ? (subject as WaitHolder) : running
+      new Wait(instance, name, running, holder, startedAt, callback, subject).on(result)
+      return
+    }
+    duration.observe((instance.now() - startedAt) / 1000)
+    finishCall(instance, name, result, exchange, callback, subject)
   })
 }
 
@@ -43,47 +105,39 @@ export function tapAsync(hook: AsyncHook, name: HookName, instance: PluginInstan
  */
 export function tapMessage(hook: AsyncSeriesHook<Hook>, name: HookName, instance: PluginInstance): void {
   const duration = instance.duration(name)
+  const hooks = instance.hooks as Hook
+  const call = hooks[name] as Call
   hook.tapAsync(instance.name, (message: PassingMessage, exchange: Exchange, callback: Callback) => {
     const running = exchange as Running
     if (message.dropped || !applies(instance, running)) return callback()
-    callAsync(instance, name, duration, new MessageView(message), running, message, callback)
+    running.caller = instance
+    const view = new MessageView(message)
+    const startedAt = instance.now()
+    let result: unknown
+    try {
+      result = call.call(hooks, view, exchange)
+    } catch (cause) {
+      duration.observe((instance.now() - startedAt) / 1000)
+      return fail(instance, name, cause, exchange, callback)
+    }
+    if (isThenable(result)) {
+      new Wait(instance, name, running, message, startedAt, callback, view).on(result)
+      return
+    }
+    duration.observe((instance.now() - startedAt) / 1000)
+    finishCall(instance, name, result, exchange, callback, view)
   })
 }
 
-/**
- * A hook function that may answer at once or through a promise. At once, it allocates nothing: the chain goes on in
- * the same call. tapable itself would let an `async` function under a plain tap end the chain with its promise.
- */
-function callAsync(
-  instance: PluginInstance,
+export function tapCandidates(
+  hook: SyncWaterfallHook<Hook>,
   name: HookName,
-  duration: HistogramCell,
-  subject: unknown,
-  exchange: Running,
-  holder: WaitHolder,
-  callback: Callback
+  instance: PluginInstance,
+  last: boolean
 ): void {
-  exchange.caller = instance
-  const startedAt = instance.now()
-  let result: unknown
-  try {
-    result = (instance.hooks as Hook)[name](subject, exchange)
-  } catch (cause) {
-    duration.observe((instance.now() - startedAt) / 1000)
-    return fail(instance, name, cause, exchange, callback)
-  }
-  if (isThenable(result)) {
-    new Wait(instance, name, exchange, holder, startedAt, callback, subject).on(result)
-    return
-  }
-  duration.observe((instance.now() - startedAt) / 1000)
-  finishCall(instance, name, result, exchange, callback, subject)
-}
-
-export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, instance: PluginInstance): void {
-  const duration = instance.duration(name)
+  const call = syncCall(instance, name, last)
   hook.tap(instance.name, (endpoints: readonly Endpoint[], exchange: Exchange) => {
-    const result = callSync(instance, name, duration, endpoints, exchange)
+    const result = call(endpoints, exchange)
     if (result === undefined || result === null) return undefined
     if (!Array.isArray(result) || !areAmongOnce(result, endpoints)) {
       return refuse(instance, name, result, 'a list of endpoints', exchange, endpoints)
@@ -92,10 +146,15 @@ export function tapCandidates(hook: SyncWaterfallHook<Hook>, name: HookName, ins
   })
 }
 
-export function tapPick(hook: SyncBailHook<Hook, Endpoint>, name: HookName, instance: PluginInstance): void {
-  const duration = instance.duration(name)
+export function tapPick(
+  hook: SyncBailHook<Hook, Endpoint>,
+  name: HookName,
+  instance: PluginInstance,
+  last: boolean
+): void {
+  const call = syncCall(instance, name, last)
   hook.tap(instance.name, (endpoints: readonly Endpoint[], exchange: Exchange) => {
-    const result = callSync(instance, name, duration, endpoints, exchange)
+    const result = call(endpoints, exchange)
     // SyncBailHook's type has no undefined, which is how a bail hook goes on.
     const none = undefined as unknown as Endpoint
     if (result === undefined || result === null) return none
@@ -107,11 +166,11 @@ export function tapPick(hook: SyncBailHook<Hook, Endpoint>, name: HookName, inst
 }
 
 /** `settled` and `finish`: nothing waits for them and nothing they throw changes what the client gets. */
-export function tapSync(hook: SyncHook<Hook>, name: HookName, instance: PluginInstance): void {
-  const duration = instance.duration(name)
+export function tapSync(hook: SyncHook<Hook>, name: HookName, instance: PluginInstance, last: boolean): void {
+  const call = syncCall(instance, name, last)
   hook.tap(instance.name, (subject: unknown, exchange: Exchange) => {
     try {
-      callSync(instance, name, duration, subject, exchange)
+      call(subject, exchange)
     } catch {
       // Logged and counted by pluginError.
     }
@@ -147,38 +206,45 @@ function membersOf(endpoints: readonly Endpoint[]): Set<unknown> {
   return set
 }
 
-function callSync(
+function syncCall(
   instance: PluginInstance,
   name: HookName,
-  duration: HistogramCell,
-  subject: unknown,
-  exchange: Exchange
-): unknown {
-  const running = exchange as Running
-  if (!applies(instance, running)) return undefined
-  // A sync hook may run while another plugin's promise is waited for, whose declaration then still counts.
-  const before = running.caller
-  running.caller = instance
-  const startedAt = instance.now()
-  let result: unknown
-  try {
-    result = (instance.hooks as Hook)[name](subject, exchange)
-  } catch (cause) {
-    result = failSync(instance, name, cause, exchange)
-  } finally {
+  last: boolean
+): (subject: unknown, exchange: Exchange) => unknown {
+  const duration = instance.duration(name)
+  const hooks = instance.hooks as Hook
+  const call = hooks[name] as Call
+  return (subject, exchange) => {
+    const running = exchange as Running
+    if (!applies(instance, running)) {
+      keepBack()
+      return undefined
+    }
+    // A sync hook may run while another plugin's promise is waited for, whose declaration then still counts.
+    const before = running.caller
+    running.caller = instance
+    const startedAt = startOf(instance)
+    let result: unknown
+    try {
+      result = call.call(hooks, subject, exchange)
+    } catch (cause) {
+      running.caller = before
+      duration.observe((instance.now() - startedAt) / 1000)
+      return failSync(instance, name, cause, exchange)
+    }
     running.caller = before
+    if (result === undefined) {
+      duration.observe(handOver(startedAt, instance, last) / 1000)
+      return undefined
+    }
+    duration.observe((instance.now() - startedAt) / 1000)
+    if (isThenable(result)) {
+      result.then(undefined, () => {})
+      const cause = new TypeError(`${name} is a sync hook: an async function's answer comes too late`)
+      return failSync(instance, name, cause, exchange)
+    }
+    return result
   }
-  duration.observe((instance.now() - startedAt) / 1000)
-  if (isThenable(result)) {
-    result.then(undefined, () => {})
-    return failSync(
-      instance,
-      name,
-      new TypeError(`${name} is a sync hook: an async function's answer comes too late`),
-      exchange
-    )
-  }
-  return result
 }
 
 function failSync(instance: PluginInstance, name: HookName, cause: unknown, exchange: Exchange): undefined {

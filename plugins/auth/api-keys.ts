@@ -17,16 +17,24 @@ export function keyRing(apiKeys: Readonly<Record<string, string>>): (key: string
   const digests = Object.values(apiKeys).map((value) => Buffer.from(value.slice('sha256:'.length), 'hex'))
   const words = new Int32Array(Uint8Array.from(Buffer.concat(digests)).buffer)
   const presentedWords = new Int32Array(WORDS)
-  const presentedBytes = new Uint8Array(presentedWords.buffer)
+  const presented = Buffer.from(presentedWords.buffer)
   return (key) => {
     if (key.length > LONGEST) return undefined
-    // As Node reads header bytes: the digest is that of the bytes which the client sent. In one call: a Hash object
-    // for each request costs more in garbage collection than the hashing.
-    const presented = hash('sha256', Buffer.from(key, 'latin1'), 'buffer')
-    presentedBytes.set(presented)
+    presented.write(digestOf(key), 'hex')
     const nearest = nearestOf(words, presentedWords)
     return timingSafeEqual(presented, digests[nearest] as Buffer) ? names[nearest] : undefined
   }
+}
+
+const BEYOND_ASCII = /[^\x20-\x7e]/
+
+/**
+ * In hex, since Node takes 0.25 µs for that and 0.7 for a Buffer; and in one call, since a Hash object for each request costs
+ * more in garbage collection than the hashing.
+ */
+function digestOf(key: string): string {
+  // As Node reads header bytes: the digest is that of the bytes which the client sent. Of ASCII a string's own are the same.
+  return hash('sha256', BEYOND_ASCII.test(key) ? Buffer.from(key, 'latin1') : key, 'hex')
 }
 
 /**

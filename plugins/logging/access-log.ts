@@ -1,6 +1,6 @@
 import type { CounterCell, Exchange, Logger, Result } from '../../core/index.js'
-import { Collector } from './collector.js'
-import type { Selection } from './fields.js'
+import type { LineMaker } from './format.js'
+import { type Handed, LineBuffer } from './line-buffer.js'
 import type { Destination, Report, Request } from './protocol.js'
 import { type Member, thread } from './thread.js'
 
@@ -15,28 +15,22 @@ const TROUBLED_WAIT = 100
 
 export interface AccessLogOptions {
   destination: Destination
-  format: 'json' | 'text'
-  selection: Selection
+  maker: LineMaker
   /** Bytes that may be on their way, roughly. */
   maxBytes: number
   dropped: CounterCell
   log: Logger
 }
 
-interface Sent {
-  readonly lines: number
-  readonly bytes: number
-}
-
 /** The lines of one listing of the plugin, on their way to the writer's thread. Nothing here waits or throws. */
 export class AccessLog implements Member {
   readonly id = thread.nextId()
   readonly #options: AccessLogOptions
-  readonly #collector: Collector
+  readonly #buffer = new LineBuffer()
   /** Counted up by the thread; read here, so that no message need come back per batch. */
   #settled = new Int32Array(new SharedArrayBuffer(4))
   /** Batches that the thread has, the oldest first. */
-  #sent: Sent[] = []
+  #sent: Handed[] = []
   #sentLines = 0
   #sentBytes = 0
   /** Of this thread: batches sent and seen to be settled. */
@@ -52,12 +46,10 @@ export class AccessLog implements Member {
 
   constructor(options: AccessLogOptions) {
     this.#options = options
-    this.#collector = new Collector(options.selection)
     thread.join(this)
   }
 
   write(result: Result, exchange: Exchange, now: number): void {
-    const collector = this.#collector
     if (this.#closed) {
       this.#options.dropped.inc()
       return
@@ -66,9 +58,13 @@ export class AccessLog implements Member {
       this.#drop(1)
       return
     }
-    collector.add(result, exchange, now)
-    if (collector.full) this.flush()
-    else this.#timer ??= setTimeout(this.#onTimer, FLUSH_AFTER).unref()
+    const { maker } = this.#options
+    const line = maker.line(result, exchange, now)
+    if (!this.#buffer.add(line, maker.wide)) {
+      this.flush()
+      this.#buffer.add(line, maker.wide)
+    }
+    this.#timer ??= setTimeout(this.#onTimer, FLUSH_AFTER).unref()
   }
 
   /** Writes what is left, within a second; what cannot be written by then is dropped and counted. */
@@ -109,13 +105,11 @@ export class AccessLog implements Member {
   // Of the thread
 
   opening(): Request {
-    const { destination, format, selection } = this.#options
+    const { destination } = this.#options
     return {
       kind: 'open',
       id: this.id,
       destination,
-      format,
-      columns: selection.columns,
       settled: this.#settled.buffer as SharedArrayBuffer
     }
   }
@@ -152,17 +146,18 @@ export class AccessLog implements Member {
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const collector = this.#collector
-    if (collector.lines === 0) return
+    if (this.#buffer.lines === 0) return
     this.#makeRoom()
-    const { lines, bytes } = collector
-    if (!thread.post({ kind: 'batch', id: this.id, batch: collector.take() })) {
+    const handed = this.#buffer.take()
+    const { lines, bytes } = handed
+    if (!thread.post({ kind: 'batch', id: this.id, batch: { lines, bytes } })) {
+      this.#buffer.giveBack(handed.slot)
       this.#drop(lines, 'the thread that writes it ended')
       return
     }
-    this.#sent.push({ lines, bytes })
+    this.#sent.push(handed)
     this.#sentLines += lines
-    this.#sentBytes += bytes
+    this.#sentBytes += bytes.length
     this.#posted++
   }
 
@@ -180,11 +175,8 @@ export class AccessLog implements Member {
   // How much is under way
 
   #isFull(): boolean {
-    const collector = this.#collector
-    return (
-      this.#sentLines + collector.lines >= MAX_LINES ||
-      this.#sentBytes + collector.bytes >= this.#options.maxBytes
-    )
+    const { lines, bytes } = this.#buffer
+    return this.#sentLines + lines >= MAX_LINES || this.#sentBytes + bytes >= this.#options.maxBytes
   }
 
   /** Looks what the thread has settled since. @returns whether a line fits now */
@@ -192,9 +184,10 @@ export class AccessLog implements Member {
     const settled = Atomics.load(this.#settled, 0)
     let done = 0
     for (; this.#seen < settled && done < this.#sent.length; this.#seen++, done++) {
-      const { lines, bytes } = this.#sent[done] as Sent
+      const { lines, bytes, slot } = this.#sent[done] as Handed
       this.#sentLines -= lines
-      this.#sentBytes -= bytes
+      this.#sentBytes -= bytes.length
+      this.#buffer.giveBack(slot)
     }
     if (done > 0) this.#sent.splice(0, done)
     if (done > 0 && this.#sent.length === 0 && !this.#trouble) this.#recover()

@@ -1,14 +1,13 @@
 import { type Attempt, type Exchange, key, type Result } from '../../core/index.js'
-import type { Column } from './protocol.js'
 
 const identity = key<string>('identity')
 
 /** What a line can say, each with how it is found when an exchange has ended. */
-interface TextField {
+export interface TextField {
   readonly type: 'text'
   read(result: Result, exchange: Exchange): string | undefined
 }
-interface NumberField {
+export interface NumberField {
   readonly type: 'number'
   /** NaN: no value. */
   read(result: Result, exchange: Exchange, now: number): number
@@ -91,19 +90,12 @@ function fieldOf(name: string): Field {
   return text((_result, exchange) => exchange.request.headers.get(header))
 }
 
-/** Fields sorted by type, as a batch keeps them; `columns` in the order of a line. */
-export interface Selection {
-  readonly columns: readonly Column[]
-  readonly texts: readonly TextField[]
-  readonly numbers: readonly NumberField[]
+export interface Column {
+  readonly name: string
+  readonly field: Field
 }
 
-export function select(names: readonly string[]): Selection {
-  const columns = [...new Set(names)].map((name) => ({ name, field: fieldOf(name) }))
-  const fields = columns.map(({ field }) => field)
-  return {
-    columns: columns.map(({ name, field }) => ({ name, type: field.type })),
-    texts: fields.filter((field) => field.type === 'text'),
-    numbers: fields.filter((field) => field.type === 'number')
-  }
+/** In the order of a line. */
+export function select(names: readonly string[]): Column[] {
+  return [...new Set(names)].map((name) => ({ name, field: fieldOf(name) }))
 }

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { definePlugin, type Result, size, z } from '../../core/index.js'
 import { AccessLog } from './access-log.js'
 import { DEFAULT_FIELDS, FIELD_NAMES, HEADER_FIELD, isSecretHeader, select } from './fields.js'
+import { lineMaker } from './format.js'
 
 const field = z
   .string()
@@ -54,8 +55,7 @@ export default definePlugin({
     })
     const accessLog = new AccessLog({
       destination,
-      format,
-      selection: select(fields),
+      maker: lineMaker(format, select(fields)),
       maxBytes: config.buffer,
       dropped: dropped.labels(),
       log

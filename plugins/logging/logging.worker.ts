@@ -1,9 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { jsonFormatter, textFormatter } from './format.js'
 import type { Ready, Report, Request, ThreadData } from './protocol.js'
 import { Sink } from './sink.js'
 
-/** The thread that formats and writes every access log of the process. */
+/** The thread that writes every access log of the process. */
 const sinks = new Map<number, Sink>()
 
 function report(message: Report): void {
@@ -13,12 +12,9 @@ function report(message: Report): void {
 
 parentPort?.on('message', (request: Request) => {
   switch (request.kind) {
-    case 'open': {
-      const format =
-        request.format === 'json' ? jsonFormatter(request.columns) : textFormatter(request.columns)
-      sinks.set(request.id, new Sink(request.id, request.destination, format, request.settled, report))
+    case 'open':
+      sinks.set(request.id, new Sink(request.id, request.destination, request.settled, report))
       break
-    }
     case 'batch':
       sinks.get(request.id)?.add(request.batch)
       break

@@ -1,4 +1,3 @@
-import type { Formatter } from './format.js'
 import { Output } from './output.js'
 import type { Batch, Destination, Report } from './protocol.js'
 
@@ -10,7 +9,6 @@ const BUSY_AFTER = 10
 /** What one log has to write, in its order. Lines stay until they are written or the log closes. */
 export class Sink {
   readonly #output: Output
-  readonly #format: Formatter
   readonly #settled: Int32Array
   readonly #report: (report: Report) => void
   readonly #id: number
@@ -24,13 +22,11 @@ export class Sink {
   constructor(
     id: number,
     destination: Destination,
-    format: Formatter,
     settled: SharedArrayBuffer,
     report: (report: Report) => void
   ) {
     this.#id = id
     this.#output = new Output(destination)
-    this.#format = format
     this.#settled = new Int32Array(settled)
     this.#report = report
   }
@@ -61,7 +57,8 @@ export class Sink {
   }
 
   #writeBatch(batch: Batch): void {
-    this.#bytes ??= Buffer.from(this.#format(batch))
+    const { buffer, byteOffset, length } = batch.bytes
+    this.#bytes ??= Buffer.from(buffer, byteOffset, length)
     while (this.#offset < this.#bytes.length) this.#offset += this.#output.write(this.#bytes, this.#offset)
     this.#settleFirst()
   }

@@ -92,7 +92,7 @@ class WriterThread {
       const worker = new Worker(new URL(`./logging.worker${extension}`, import.meta.url), {
         name: 'access-log',
         workerData,
-        // It makes strings and throws them away; a large nursery would only be memory that the service beside us lacks.
+        // It keeps next to nothing; a large nursery would only be memory that the service beside us lacks.
         resourceLimits: { maxYoungGenerationSizeMb: 4 }
       })
       worker.on('message', (message: Report | Ready) => {
