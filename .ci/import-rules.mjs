@@ -12,7 +12,7 @@ import ts from 'typescript'
  */
 const layers = [
   ['index.ts'], // the public face: for plugins and for users, and for nothing in the core
-  ['cli'],
+  ['cli', 'cluster'],
   ['testing'],
   ['server'],
   ['admin'],

@@ -1,14 +1,22 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { ConfigError, formatProblem } from '../config/problem.js'
 import type { Logger } from '../hooks/plugin.js'
-import type { Proxy } from '../server/types.js'
-import { page } from './dashboard/page.js'
-import { script } from './dashboard/script.js'
-import { style } from './dashboard/style.js'
+import type { PluginView, Proxy, RouteView, ServiceView } from '../server/types.js'
 import { refusal } from './guard.js'
 
+type Awaitable<T> = T | PromiseLike<T>
+
+/** What an admin is of: a proxy in this process, or several processes that are one. */
+export interface Administered extends Pick<Proxy, 'state' | 'addresses' | 'metrics' | 'config'> {
+  readonly inFlight: Awaitable<number>
+  routes(): Awaitable<RouteView[]>
+  services(): Awaitable<ServiceView[]>
+  plugins(): Awaitable<PluginView[]>
+  reload(): Promise<void>
+}
+
 export interface AdminOptions {
-  proxy: Proxy
+  proxy: Administered
   /** Called once, after the answer to POST /drain has been given. */
   onDrain(): void
   log: Logger
@@ -63,13 +71,23 @@ export function createAdmin({ proxy, onDrain, log }: AdminOptions): FastifyInsta
     return reply.type(metrics.contentType).send(metrics.text)
   })
   admin.get('/config', (_request, reply) => json(reply, proxy.config()))
-  admin.get('/routes', (_request, reply) => json(reply, proxy.routes()))
-  admin.get('/services', (_request, reply) => json(reply, proxy.services()))
-  admin.get('/plugins', (_request, reply) => json(reply, proxy.plugins()))
+  admin.get('/routes', async (_request, reply) => json(reply, await proxy.routes()))
+  admin.get('/services', async (_request, reply) => json(reply, await proxy.services()))
+  admin.get('/plugins', async (_request, reply) => json(reply, await proxy.plugins()))
 
-  admin.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
-  admin.get('/dashboard.css', (_request, reply) => reply.type('text/css; charset=utf-8').send(style))
-  admin.get('/dashboard.js', (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script))
+  // Few admins are ever looked at by a browser: the page is loaded for the first that comes.
+  admin.get('/', async (_request, reply) => {
+    const { page } = await import('./dashboard/page.js')
+    return reply.type('text/html; charset=utf-8').send(page)
+  })
+  admin.get('/dashboard.css', async (_request, reply) => {
+    const { style } = await import('./dashboard/style.js')
+    return reply.type('text/css; charset=utf-8').send(style)
+  })
+  admin.get('/dashboard.js', async (_request, reply) => {
+    const { script } = await import('./dashboard/script.js')
+    return reply.type('text/javascript; charset=utf-8').send(script)
+  })
 
   admin.post('/reload', async (_request, reply) => {
     try {
@@ -86,13 +104,14 @@ export function createAdmin({ proxy, onDrain, log }: AdminOptions): FastifyInsta
   })
 
   let drainAsked = false
-  admin.post('/drain', (_request, reply) => {
+  admin.post('/drain', async (_request, reply) => {
+    const inFlight = await proxy.inFlight
     if (!drainAsked) {
       drainAsked = true
       // Draining ends this server too: the answer goes first.
       reply.raw.once('close', onDrain)
     }
-    return json(reply.code(202), { ok: true, state: 'draining', inFlight: proxy.inFlight })
+    return json(reply.code(202), { ok: true, state: 'draining', inFlight })
   })
 
   const paths = new Map<string, string>()

@@ -1,6 +1,7 @@
+import type { Seat } from '../cluster/share.js'
 import type { Logger } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
-import type { Proxy } from '../server/types.js'
+import type { Proxy, ServiceView } from '../server/types.js'
 import { UsageError } from './failure.js'
 import { parseTarget } from './reach.js'
 import { Reloads } from './reloads.js'
@@ -33,15 +34,49 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
     if (command === undefined)
       throw new UsageError('--wait-for is where COMMAND serves, and there is none behind --')
   }
-  const [{ createProxyWith }, { createLogger }] = await Promise.all([
+  const seat = takeSeat()
+  if (seat !== undefined) {
+    const { serve } = await import('../cluster/serve.js')
+    return serve({ host, ...options, seat })
+  }
+  const [{ prepareProxy }, { createLogger }] = await Promise.all([
     import('../server/proxy.js'),
     import('../log/logger.js')
   ])
   const log = createLogger({ verbose: options.verbose })
   const session = new Session(log)
-  await session.run(options, waitTimeout, (onDrain) =>
-    createProxyWith(host, options.file, { onDrain, log, ...(options.verbose ? { logLevel: 'debug' } : {}) })
-  )
+  await session.run(options, waitTimeout, async (onDrain) => {
+    const { file, verbose } = options
+    const { config, build } = await prepareProxy(host, file, {
+      onDrain,
+      log,
+      ...(verbose ? { logLevel: 'debug' } : {})
+    })
+    if (config.processes === 1) return build()
+    const { Primary } = await import('../cluster/primary.js')
+    const args = ['run', file, ...(verbose ? ['--verbose'] : [])]
+    return Primary.build({
+      program: { file: process.argv[1] as string, args },
+      config,
+      log,
+      verbose,
+      onDrain
+    })
+  })
+}
+
+/** Which process this one is of several; undefined when it is started by itself. What it starts has no seat. */
+function takeSeat(): Seat | undefined {
+  const seat = process.env.OUTRIGGER_PROCESS
+  delete process.env.OUTRIGGER_PROCESS
+  return seat === undefined || process.send === undefined ? undefined : (JSON.parse(seat) as Seat)
+}
+
+/** What a session runs: a proxy in this process, or the primary of several. */
+interface Running extends Pick<Proxy, 'start' | 'addresses' | 'drain' | 'close' | 'state' | 'watched'> {
+  readonly inFlight: number | PromiseLike<number>
+  reload(): Promise<void>
+  services(): ServiceView[] | PromiseLike<ServiceView[]>
 }
 
 /** One life of the process: started, running, asked to stop, drained. */
@@ -49,7 +84,7 @@ class Session {
   readonly #log: Logger
   /** Aborts when the proxy is to end, its reason being what asked for it. */
   readonly #stop = new AbortController()
-  #proxy: Proxy | undefined
+  #proxy: Running | undefined
   #service: Supervisor | undefined
   #reloads: Reloads | undefined
   #reloadCause: string | undefined
@@ -63,7 +98,7 @@ class Session {
   async run(
     options: RunOptions,
     waitTimeout: number,
-    create: (onDrain: () => void) => Promise<Proxy>
+    create: (onDrain: () => void) => Promise<Running>
   ): Promise<void> {
     const ignoreSignals = listenForSignals({
       onStop: (signal) => this.#stop.abort(signal),
@@ -92,8 +127,8 @@ class Session {
   async #start(
     options: RunOptions,
     waitTimeout: number,
-    create: (onDrain: () => void) => Promise<Proxy>
-  ): Promise<Proxy> {
+    create: (onDrain: () => void) => Promise<Running>
+  ): Promise<Running> {
     const { failure, ignore } = failOnStrayErrors()
     const stop = this.#stop.signal
     const since = Date.now()
@@ -106,9 +141,10 @@ class Session {
         this.#watch = await FileWatch.open({ files: proxy.watched, since, onChange })
       }
       const { command, waitFor } = options
-      const until = () => {
-        if (command === undefined || stop.aborted) return Promise.resolve()
-        const endpoints = proxy.services().flatMap((service) => service.endpoints.map(({ url }) => url))
+      const until = async () => {
+        if (command === undefined || stop.aborted) return
+        const services = await proxy.services()
+        const endpoints = services.flatMap((service) => service.endpoints.map(({ url }) => url))
         return startService({ command, waitFor, waitTimeout, endpoints, log: this.#log }, stop, (service) => {
           this.#service = service
         })
@@ -126,7 +162,7 @@ class Session {
     else this.#reloads.request(cause)
   }
 
-  async #serve(proxy: Proxy): Promise<void> {
+  async #serve(proxy: Running): Promise<void> {
     const stop = this.#stop.signal
     if (stop.aborted) return
     this.#ignoreStray = surviveStrayErrors({ files: () => proxy.watched, log: this.#log })
@@ -146,10 +182,10 @@ class Session {
     this.#reloads.stop()
   }
 
-  async #end(proxy: Proxy): Promise<void> {
+  async #end(proxy: Running): Promise<void> {
     this.#watch?.close()
     if (proxy.state === 'ready') {
-      this.#log.info({ cause: this.#stop.signal.reason, inFlight: proxy.inFlight }, 'draining')
+      this.#log.info({ cause: this.#stop.signal.reason, inFlight: await proxy.inFlight }, 'draining')
       await proxy.drain()
     }
     // The service is stopped last: what was in flight needed it.
@@ -170,7 +206,7 @@ class Session {
 }
 
 /** One line per listener that can be reached now and could not before, for whoever started the process to wait for. */
-function tellReady(proxy: Proxy, told: Map<string, string>): void {
+function tellReady(proxy: Running, told: Map<string, string>): void {
   for (const [name, address] of proxy.addresses) {
     if (told.get(name) === address) continue
     told.set(name, address)

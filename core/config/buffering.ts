@@ -10,10 +10,15 @@ import type { PluginUse } from './types.js'
  * for ever: a plugin that buffers has no place on a route whose service speaks nothing else. What `auto` comes to is
  * seen when it is connected, by whoever reads a body then.
  */
-export function checkBuffering(value: unknown, plugins: Parts['plugins'], context: ListingContext): void {
+export function* checkBuffering(
+  value: unknown,
+  plugins: Parts['plugins'],
+  context: ListingContext
+): Generator<void> {
   if (!isPlain(value) || !Array.isArray(value.routes) || !isPlain(value.services)) return
   const told = new Set<PluginUse>()
   for (const [index, route] of value.routes.entries()) {
+    yield
     const name = isPlain(route) ? route.service : undefined
     if (typeof name !== 'string' || !Object.hasOwn(value.services, name)) continue
     const service = value.services[name]

@@ -8,6 +8,7 @@ import type { FileConfig } from './schema.js'
 import type {
   Address,
   Config,
+  EndpointConfig,
   ListenerConfig,
   ListenerTls,
   PluginUse,
@@ -31,7 +32,18 @@ export interface Parts {
 type Built = Omit<Config, 'file' | 'directory' | 'masked' | 'watched'>
 
 /** The configuration as the proxy takes it. Nothing is left to be wrong but the length of a socket's path. */
-export function build(file: FileConfig, parts: Parts): Built {
+export function* build(file: FileConfig, parts: Parts): Generator<void, Built> {
+  const services = new Map<string, ServiceConfig>()
+  for (const name of Object.keys(file.services)) {
+    const each = file.services[name] as FileConfig['services'][string]
+    services.set(name, yield* service(name, each, file.fastLane, parts))
+    yield
+  }
+  const routes: RouteConfig[] = []
+  for (const [index, each] of file.routes.entries()) {
+    routes.push(route(each, parts.plugins.routes[index] ?? []))
+    yield
+  }
   return {
     listeners: new Map(
       Object.entries(file.listeners).map(([name, each]) => [name, listener(name, each, file.fastLane, parts)])
@@ -41,10 +53,8 @@ export function build(file: FileConfig, parts: Parts): Built {
         ? undefined
         : { address: resolved(file.admin.address, ['admin', 'address'], parts) },
     plugins: parts.plugins.top,
-    services: new Map(
-      Object.entries(file.services).map(([name, each]) => [name, service(name, each, file.fastLane, parts)])
-    ),
-    routes: file.routes.map((each, index) => route(each, parts.plugins.routes[index] ?? [])),
+    services,
+    routes,
     workers: workers(file.workers),
     processes: file.processes === 'auto' ? availableParallelism() : file.processes,
     drainTimeout: file.drain,
@@ -94,6 +104,7 @@ function absolute(file: string | undefined, directory: string): string | undefin
   return file === undefined ? undefined : resolve(directory, file)
 }
 
+const NO_TAGS = Object.freeze({})
 const TOO_LONG = `too long for a socket's path: at most ${LONGEST_PATH} bytes, folder included`
 
 function resolved(address: Address, path: Path, { directory, report }: Parts): Address {
@@ -102,26 +113,28 @@ function resolved(address: Address, path: Path, { directory, report }: Parts): A
   return absolute ?? address
 }
 
-function service(
+function* service(
   name: string,
   from: FileConfig['services'][string],
   fastLane: boolean,
   parts: Parts
-): ServiceConfig {
-  const endpoints = from.endpoints.map((each) => (typeof each === 'string' ? { url: each } : each))
+): Generator<void, ServiceConfig> {
+  const endpoints: EndpointConfig[] = []
+  let scheme: 'http' | 'https' | undefined
+  for (const [index, listed] of from.endpoints.entries()) {
+    const each = typeof listed === 'string' ? { url: listed } : listed
+    const url = normalUrl(each.url, parts.directory)
+    if (url.startsWith('unix:') && Buffer.byteLength(url) > 'unix:'.length + LONGEST_PATH)
+      parts.report.add(['services', name, 'endpoints', index], TOO_LONG)
+    scheme ??= protocolOf(each.url)
+    endpoints.push({ weight: 1, priority: 0, tags: NO_TAGS, zone: undefined, ...each, url })
+    yield
+  }
   return {
     ...from,
     name,
-    endpoints: endpoints.map((each, index) => {
-      const url = normalUrl(each.url, parts.directory)
-      if (url.startsWith('unix:') && Buffer.byteLength(url) > 'unix:'.length + LONGEST_PATH)
-        parts.report.add(['services', name, 'endpoints', index], TOO_LONG)
-      return { weight: 1, priority: 0, tags: {}, zone: undefined, ...each, url }
-    }),
-    protocol:
-      from.protocol ??
-      endpoints.map(({ url }) => protocolOf(url)).find((each) => each !== undefined) ??
-      'http',
+    endpoints,
+    protocol: from.protocol ?? scheme ?? 'http',
     tls: {
       ca: absolute(from.tls.ca, parts.directory),
       cert: absolute(from.tls.cert, parts.directory),

@@ -16,6 +16,8 @@ export interface SourceDocument {
   readonly name: string | undefined
   /** Environment not substituted. */
   readonly written: unknown
+  /** Nobody else has a hand on what is written: parts of it may be kept as they are. */
+  readonly owned: boolean
   /** Where a path is, or the nearest to it that is there. */
   locate(path: Path, point: Point): Location
   /** For errors found after validation. */
@@ -26,6 +28,7 @@ export interface SourceDocument {
 export class ObjectDocument implements SourceDocument {
   readonly name: string | undefined
   readonly written: unknown
+  readonly owned = false
   #orders: Map<string, number> | undefined
 
   constructor(written: unknown, name?: string) {

@@ -26,24 +26,45 @@ export async function check<T>(
   value: unknown,
   extraKeys: readonly string[] = []
 ): Promise<Outcome<T>> {
-  // By the very list that the issue carries on: zod gives the shape away only while the message is made.
-  const known = new Map<unknown, string[]>()
-  const result = await schema.safeParseAsync(value, {
-    error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return describe(issue)
-      known.set(issue.keys, shapeKeys(issue.inst))
-      return ''
-    }
-  })
-  if (result.success) return { value: result.data }
-  const findings = result.error.issues.flatMap((issue) => read(issue, []))
-  return { findings }
+  const reader = new IssueReader(value, extraKeys)
+  const result = await schema.safeParseAsync(value, { error: reader.word })
+  return result.success ? { value: result.data } : { findings: reader.readAll(result.error.issues) }
+}
 
-  function read(issue: Issue, base: Path): Finding[] {
+/** The same, by a schema that waits for nothing: in half the time. */
+export function checkNow<T>(schema: z.ZodType<T>, value: unknown): Outcome<T> {
+  const reader = new IssueReader(value, [])
+  const result = schema.safeParse(value, { error: reader.word })
+  return result.success ? { value: result.data } : { findings: reader.readAll(result.error.issues) }
+}
+
+class IssueReader {
+  readonly #value: unknown
+  readonly #extraKeys: readonly string[]
+  /** By the very list that the issue carries on: zod gives the shape away only while the message is made. */
+  #known: Map<unknown, string[]> | undefined
+
+  constructor(value: unknown, extraKeys: readonly string[]) {
+    this.#value = value
+    this.#extraKeys = extraKeys
+  }
+
+  readonly word = (issue: z.core.$ZodRawIssue): string => {
+    if (issue.code !== 'unrecognized_keys') return describe(issue)
+    this.#known ??= new Map()
+    this.#known.set(issue.keys, shapeKeys(issue.inst))
+    return ''
+  }
+
+  readAll(issues: readonly Issue[]): Finding[] {
+    return issues.flatMap((issue) => this.#read(issue, []))
+  }
+
+  #read(issue: Issue, base: Path): Finding[] {
     const path = [...base, ...issue.path]
     switch (issue.code) {
       case 'unrecognized_keys': {
-        const keys = [...(known.get(issue.keys) ?? []), ...(path.length === 0 ? extraKeys : [])]
+        const keys = [...(this.#known?.get(issue.keys) ?? []), ...(path.length === 0 ? this.#extraKeys : [])]
         return issue.keys.map((key) => ({
           path: [...path, key],
           point: 'key',
@@ -51,28 +72,28 @@ export async function check<T>(
         }))
       }
       case 'invalid_union':
-        return issue.message === UNION ? readUnion(issue, path) : [told(issue, path)]
+        return issue.message === UNION ? this.#readUnion(issue, path) : [told(issue, path)]
       case 'invalid_key': {
         const message = issue.issues[0]?.message ?? issue.message
         return [{ path, point: 'key', message }]
       }
       case 'invalid_element':
-        return issue.issues.flatMap((inner) => read(inner, path))
+        return issue.issues.flatMap((inner) => this.#read(inner, path))
       default:
         return [told(issue, path)]
     }
   }
 
   /** Only the branch that was meant: the one whose own type the value has. */
-  function readUnion(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path): Finding[] {
+  #readUnion(issue: Extract<Issue, { code: 'invalid_union' }>, path: Path): Finding[] {
     const branches = issue.errors.filter((branch) => !branch.some(isOfRoot))
     const best = branches.sort((a, b) => mistakenChoices(a) - mistakenChoices(b) || a.length - b.length)[0]
-    if (best !== undefined) return best.flatMap((inner) => read(inner, path))
+    if (best !== undefined) return best.flatMap((inner) => this.#read(inner, path))
     const wanted = issue.errors.map(
       (branch) =>
         /^(?:missing: )?expected (.*?)(?:, not .*)?$/s.exec(branch.find(isOfRoot)?.message ?? '')?.[1]
     )
-    const input = valueAt(value, path)
+    const input = valueAt(this.#value, path)
     const named = wanted.filter((what) => what !== undefined)
     const message =
       named.length === 0 ? expected('something else', input) : expected(either([...new Set(named)]), input)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type CheckContext, isPlugin, type Place, type Plugin } from '../hooks/plugin.js'
-import { checkPart } from './check-part.js'
+import { checkPart, checkPartNow } from './check-part.js'
 import { isPlain, type SourceDocument } from './document.js'
 import type { Substituted } from './environment.js'
 import type { PluginFinder } from './find-plugin.js'
@@ -26,6 +26,8 @@ export const commonKeys = z.strictObject({
 })
 
 const COMMON = Object.keys(commonKeys.shape)
+/** Of a listing that has none of them. */
+const DEFAULTS = commonKeys.parse({})
 
 const PLACES: Record<Place, string> = { top: 'at the top', route: 'on a route', service: 'on a service' }
 
@@ -130,7 +132,8 @@ async function readUse(
     return undefined
   }
   const [common, own] = split(listing.config)
-  const commonOutcome = await checkPart(commonKeys, common, configPath, typed)
+  const commonOutcome =
+    common === undefined ? { value: DEFAULTS } : checkPartNow(commonKeys, common, configPath, typed)
   if ('findings' in commonOutcome) report.addAll(commonOutcome.findings, configPath)
   const config = await readOwn(plugin, own, configPath, context)
   if (config !== undefined && 'value' in commonOutcome)
@@ -193,9 +196,11 @@ async function readOwn(
   return undefined
 }
 
+/** @returns no common part where there is nothing in it */
 function split(
   config: Record<string, unknown>
-): [common: Record<string, unknown>, own: Record<string, unknown>] {
+): [common: Record<string, unknown> | undefined, own: Record<string, unknown>] {
+  if (!COMMON.some((key) => Object.hasOwn(config, key))) return [undefined, { ...config }]
   const entries = Object.entries(config)
   return [
     Object.fromEntries(entries.filter(([key]) => COMMON.includes(key))),

@@ -32,6 +32,13 @@ export function withValueAt(value: unknown, path: Path, replacement: unknown): u
   return copy
 }
 
+/** Gives an object or a list this key, `__proto__` too. */
+export function putKey(target: Record<PropertyKey, unknown>, key: PropertyKey, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  else target[key] = value
+}
+
 /** The same text for the same place, whatever its keys hold. */
 export function pathKey(path: Path): string {
   return JSON.stringify(path.map(String))

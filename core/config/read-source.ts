@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, extname, resolve } from 'node:path'
+import type { Pace } from '../hooks/pace.js'
 import { isPlugin } from '../hooks/plugin.js'
 import { ModuleError, oneLine, showFile } from '../modules/failure.js'
 import type { ModuleLoader } from '../modules/load.js'
@@ -11,8 +12,10 @@ import { readYaml } from './yaml.js'
 const TEXT = new Set(['.yaml', '.yml', '.json'])
 const MODULES = new Set(['.ts', '.mts', '.js', '.mjs'])
 
-/** Bytes. A configuration written by hand is a hundredth of it; the limit is for what is none. */
-const MAX_SIZE = 1024 ** 2
+/** MiB. Ten thousand routes are a tenth of it; the limit is for what is no configuration. */
+const MAX_SIZE = 64
+/** Bytes that are decoded in one go. */
+const SLICE = 1024 ** 2
 
 export interface Source {
   readonly document: SourceDocument
@@ -31,6 +34,7 @@ export interface Source {
 export async function readSource(
   source: string | object,
   loader: ModuleLoader,
+  pace: Pace,
   directory = process.cwd()
 ): Promise<Source> {
   if (typeof source === 'object') {
@@ -51,8 +55,8 @@ export async function readSource(
   await assertReadable(source, file)
   const found = { file, directory: dirname(file) }
   if (MODULES.has(extension)) return { ...found, ...(await readModule(source, file, loader)) }
-  const { document, problems, usable } = readYaml(await readText(source, file), source)
-  if (!usable) throw new ConfigError(problems)
+  const { document, problems } = await readYaml(await readText(source, file, pace), source, pace)
+  if (document === undefined) throw new ConfigError(problems)
   if (document.written === null || document.written === undefined) {
     throw new ConfigError([
       ...problems,
@@ -66,23 +70,32 @@ async function assertReadable(name: string, file: string): Promise<void> {
   try {
     const found = await stat(file)
     if (found.isDirectory()) throw failed(name, 'is a folder: name the file in it')
-    if (found.size > MAX_SIZE)
-      throw failed(name, `is larger than a configuration may be, ${found.size} bytes: at most 1 MiB`)
+    if (found.size > MAX_SIZE * 1024 ** 2)
+      throw failed(
+        name,
+        `is larger than a configuration may be, ${found.size} bytes: at most ${MAX_SIZE} MiB`
+      )
   } catch (error) {
     if (error instanceof ConfigError) throw error
     throw unreadable(name, file, error)
   }
 }
 
-async function readText(name: string, file: string): Promise<string> {
+async function readText(name: string, file: string, pace: Pace): Promise<string> {
   let bytes: Buffer
   try {
     bytes = await readFile(file)
   } catch (error) {
     throw unreadable(name, file, error)
   }
+  const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    let text = ''
+    for (let start = 0; start < bytes.length; start += SLICE) {
+      text += decoder.decode(bytes.subarray(start, start + SLICE), { stream: true })
+      if (pace.due) await pace.turn()
+    }
+    return text + decoder.decode()
   } catch {
     throw failed(name, 'is not UTF-8 text')
   }

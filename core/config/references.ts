@@ -12,15 +12,19 @@ import { didYouMean } from './suggest.js'
  * What the parts of a configuration ask of each other. It looks at the values as they stand, so that a mistake in one
  * part does not keep those in others from being told; what is not even of the right kind is the schema's to complain of.
  */
-export function checkReferences(value: unknown, report: Report): void {
+export function* checkReferences(value: unknown, report: Report): Generator<void> {
   if (!isPlain(value)) return
   const listeners = isPlain(value.listeners) ? value.listeners : undefined
   const services = isPlain(value.services) ? value.services : {}
   if (listeners !== undefined) checkListeners(listeners, value.admin, report)
-  for (const [name, service] of Object.entries(services)) {
-    if (isPlain(service)) checkService(service, ['services', name], report)
+  const names = Object.keys(services)
+  yield
+  for (const name of names) {
+    const service = services[name]
+    if (isPlain(service)) yield* checkService(service, ['services', name], report)
+    yield
   }
-  if (Array.isArray(value.routes)) checkRoutes(value.routes, Object.keys(services), listeners, report)
+  if (Array.isArray(value.routes)) yield* checkRoutes(value.routes, new Set(names), listeners, report)
 }
 
 function checkListeners(listeners: Record<string, unknown>, admin: unknown, report: Report): void {
@@ -48,23 +52,29 @@ function checkListeners(listeners: Record<string, unknown>, admin: unknown, repo
   }
 }
 
-function checkService(service: Record<string, unknown>, path: Path, report: Report): void {
+function* checkService(service: Record<string, unknown>, path: Path, report: Report): Generator<void> {
   const { endpoints = [], plugins = [], protocol, tls } = service
   const isEmpty = (list: unknown) => Array.isArray(list) && list.length === 0
   if (isEmpty(endpoints) && isEmpty(plugins)) {
     report.add([...path, 'endpoints'], 'missing: expected at least one endpoint, or a plugin that finds them')
   }
-  if (Array.isArray(endpoints)) checkEndpoints(endpoints, protocol, [...path, 'endpoints'], report)
+  if (Array.isArray(endpoints)) yield* checkEndpoints(endpoints, protocol, [...path, 'endpoints'], report)
   if (isPlain(tls) && (tls.cert === undefined) !== (tls.key === undefined)) {
     const [there, missing] = tls.cert === undefined ? ['key', 'cert'] : ['cert', 'key']
     report.add([...path, 'tls', missing as string], `missing: "${there}" is of no use without "${missing}"`)
   }
 }
 
-function checkEndpoints(endpoints: unknown[], protocol: unknown, path: Path, report: Report): void {
+function* checkEndpoints(
+  endpoints: unknown[],
+  protocol: unknown,
+  path: Path,
+  report: Report
+): Generator<void> {
   const seen = new Set<string>()
   let first: 'http' | 'https' | undefined
   for (const [index, endpoint] of endpoints.entries()) {
+    yield
     const inside = isPlain(endpoint)
     const url = inside ? endpoint.url : endpoint
     if (typeof url !== 'string') continue
@@ -86,14 +96,16 @@ function checkEndpoints(endpoints: unknown[], protocol: unknown, path: Path, rep
   }
 }
 
-function checkRoutes(
+function* checkRoutes(
   routes: unknown[],
-  services: string[],
+  services: ReadonlySet<string>,
   listeners: Record<string, unknown> | undefined,
   report: Report
-): void {
+): Generator<void> {
   const names = new Map<string, number>()
+  const known = listeners === undefined ? undefined : new Set(Object.keys(listeners))
   for (const [index, route] of routes.entries()) {
+    yield
     if (!isPlain(route)) continue
     const path: Path = ['routes', index]
     const { name, service, reply } = route
@@ -107,21 +119,25 @@ function checkRoutes(
     } else if (service !== undefined && reply !== undefined) {
       report.add([...path, 'reply'], 'a route has a "service" or a "reply", not both', 'key')
     }
-    if (typeof service === 'string' && !services.includes(service)) {
+    if (typeof service === 'string' && !services.has(service)) {
       report.add([...path, 'service'], unknown('service', service, services))
     }
-    if (listeners === undefined || !Array.isArray(route.listeners)) continue
-    const known = Object.keys(listeners)
+    if (known === undefined || !Array.isArray(route.listeners)) continue
     for (const [position, listener] of route.listeners.entries()) {
-      if (typeof listener !== 'string' || known.includes(listener)) continue
+      if (typeof listener !== 'string' || known.has(listener)) continue
       report.add([...path, 'listeners', position], unknown('listener', listener, known))
     }
   }
 }
 
-function unknown(what: string, name: string, known: string[]): string {
+/** Names that a message lists. */
+const MOST_LISTED = 50
+
+function unknown(what: string, name: string, known: ReadonlySet<string>): string {
   const suggestion = didYouMean(name, known)
   if (suggestion !== '') return `unknown ${what} ${quote(name)}${suggestion}`
-  if (known.length === 0) return `unknown ${what} ${quote(name)}: there are none`
-  return `unknown ${what}: ${expected(either(known), name)}`
+  if (known.size === 0) return `unknown ${what} ${quote(name)}: there are none`
+  if (known.size > MOST_LISTED)
+    return `unknown ${what} ${quote(name)}: none of the ${known.size} is called so`
+  return `unknown ${what}: ${expected(either([...known]), name)}`
 }

@@ -16,6 +16,8 @@ interface Found {
 export class Report {
   readonly #document: SourceDocument
   readonly #found: Found[] = []
+  /** The same by place and message, of which there may be several by different paths. */
+  readonly #alike = new Map<string, Found[]>()
   /** Where nothing more is to be said: what would follow is the same mistake again. */
   readonly #closed = new Set<string>()
   /** What messages quote from: the environment is in it. */
@@ -33,7 +35,12 @@ export class Report {
     const shown = secret ? this.#hide(path, message) : message
     const problem = { at, path: formatPath(path), message: shown }
     const found = { problem, order, key: path.at(-1) }
-    if (!this.#found.some((known) => isSame(known, found))) this.#found.push(found)
+    const name = nameOf(problem)
+    const alike = this.#alike.get(name)
+    if (alike?.some((known) => isSame(known, found)) === true) return
+    if (alike === undefined) this.#alike.set(name, [found])
+    else alike.push(found)
+    this.#found.push(found)
   }
 
   /**
@@ -49,6 +56,14 @@ export class Report {
     }
   }
 
+  /** The same, with a pause behind each. */
+  *addAllOf(findings: readonly Finding[]): Generator<void> {
+    for (const finding of findings) {
+      this.addAll([finding])
+      yield
+    }
+  }
+
   /** Like `add`, and the last that is said of this value. */
   addLast(path: Path, message: string): void {
     this.add(path, message)
@@ -57,7 +72,9 @@ export class Report {
 
   /** A problem that has its place already, told before the others. */
   addPlaced(problem: Problem): void {
-    this.#found.push({ problem, order: 0, key: undefined })
+    const found = { problem, order: 0, key: undefined }
+    this.#alike.set(nameOf(problem), [found])
+    this.#found.push(found)
   }
 
   get isEmpty(): boolean {
@@ -67,7 +84,8 @@ export class Report {
   /** In the order of the file. */
   get problems(): Problem[] {
     return this.#found
-      .toSorted((a, b) => placeOf(a.problem) - placeOf(b.problem) || a.order - b.order)
+      .map((found) => ({ ...found, place: placeOf(found.problem) }))
+      .sort((a, b) => a.place - b.place || a.order - b.order)
       .map(({ problem }) => problem)
   }
 
@@ -92,6 +110,12 @@ export class Report {
 function isSame(a: Found, b: Found): boolean {
   if (a.problem.at !== b.problem.at || a.problem.message !== b.problem.message) return false
   return a.problem.path === b.problem.path || (a.key === b.key && placeOf(a.problem) > 0)
+}
+
+/** Of two that are the same it is the same. */
+function nameOf(problem: Problem): string {
+  const { at, path, message } = problem
+  return placeOf(problem) > 0 ? `${at} ${message}` : `${at} ${path} ${message}`
 }
 
 function placeOf(problem: Problem): number {

@@ -21,7 +21,9 @@ const listings = (place: Place, description: string) =>
 const nameError = ({ input }: { input?: unknown }) =>
   `${expected('a name', input)}: letters, digits, dots, dashes and underscores`
 
-const name = z.string({ error: nameError }).regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: nameError })
+export const name = z
+  .string({ error: nameError })
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: nameError })
 
 const whole = (min: number, max: number) => z.int().min(min).max(max)
 
@@ -35,11 +37,11 @@ const endpoint = z.strictObject({
   tags: z.record(z.string(), z.string()).default({})
 })
 
-const service = z.strictObject({
-  endpoints: z
-    .array(z.union([endpointUrl, endpoint]))
-    .describe('Instances that do the same job.')
-    .default([]),
+/** As it is listed. */
+export const listedEndpoint = z.union([endpointUrl, endpoint])
+
+export const service = z.strictObject({
+  endpoints: z.array(listedEndpoint).describe('Instances that do the same job.').default([]),
   protocol: z
     .enum(PROTOCOLS)
     .describe(
@@ -81,7 +83,7 @@ const reply = z.strictObject({
   headers: z.record(headerName, headerValue).default({})
 })
 
-const route = z.strictObject({
+export const route = z.strictObject({
   name,
   match: match.prefault({}),
   listeners: z.array(z.string()).min(1).describe('Names. All of them when left out.').optional(),

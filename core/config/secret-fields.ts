@@ -18,9 +18,40 @@ export function secretPaths(
   base: Path = [],
   found: Map<string, boolean> = new Map()
 ): Map<string, boolean> {
+  if (!mentionsSecrets(schema)) return found
   if ('_zod' in schema) visitZod(schema as Schema, value, base, found)
   else visitJson(schema, value, base, found)
   return found
+}
+
+const mentions = new WeakMap<object, boolean>()
+
+/** Most schemas say nothing of secrets, and a list may have ten thousand uses of one. */
+function mentionsSecrets(schema: object): boolean {
+  let found = mentions.get(schema)
+  if (found === undefined) mentions.set(schema, (found = hasSecret(schema, new Set())))
+  return found
+}
+
+function hasSecret(part: unknown, seen: Set<unknown>): boolean {
+  if (typeof part !== 'object' || part === null || seen.has(part)) return false
+  seen.add(part)
+  const { _zod, meta } = part as Schema
+  if (_zod !== undefined) {
+    if (typeof meta?.call(part)?.secret === 'boolean') return true
+    return partsOf(_zod.def).some((each) => hasSecret(each, seen))
+  }
+  const { secret, writeOnly, format } = part as JsonSchema
+  if (secret !== undefined || writeOnly === true || format === 'password') return true
+  return Object.values(part).some((each) => hasSecret(each, seen))
+}
+
+function partsOf(def: Record<string, unknown>): unknown[] {
+  if (def.type === 'lazy') return [(def.getter as () => unknown)()]
+  const { shape, valueType, element, options, left, right, in: input, out, innerType } = def
+  const fields = typeof shape === 'object' && shape !== null ? Object.values(shape) : []
+  const many = Array.isArray(options) ? options : []
+  return [...fields, ...many, valueType, element, left, right, input, out, innerType]
 }
 
 /** Bounded by the value: a schema that contains itself is followed only as deep as that goes. */

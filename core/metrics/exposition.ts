@@ -1,6 +1,5 @@
 import type { Registry } from 'prom-client'
-import type { Series } from './cells.js'
-import type { Family } from './family.js'
+import type { Sample } from './cells.js'
 
 type PromClient = typeof import('prom-client')
 
@@ -8,6 +7,15 @@ type PromClient = typeof import('prom-client')
 interface Loaded {
   readonly client: PromClient
   readonly node: Registry
+}
+
+/** A metric as a scrape shows it. */
+export interface Exposed {
+  readonly name: string
+  readonly help: string
+  /** Prometheus' word for it: `counter`, `gauge`, `histogram`, `summary`. */
+  readonly kind: string
+  samples(): Sample[]
 }
 
 let loading: Promise<Loaded> | undefined
@@ -38,24 +46,59 @@ function addTo(registry: Registry, name: string, micros: number): void {
 /** Lines that are made in one go: some 2 ms. */
 const SLICE = 1000
 
+/** Node's own metrics of this process. */
+export async function nodeMetrics(): Promise<Exposed[]> {
+  const { node } = await loadExposition()
+  const metrics = node.getMetricsAsArray() as unknown as readonly Readable[]
+  return Promise.all(
+    metrics.map(async (metric) => {
+      const { name, help, type, values } = await metric.get()
+      const samples = () => values.map((value) => ({ ...value, sharedLabels: NO_LABELS }))
+      return { name, help, kind: type, samples }
+    })
+  )
+}
+
+/** prom-client's types leave out that every metric can be read. */
+interface Readable {
+  get(): Promise<{
+    name: string
+    help: string
+    type: string
+    values: { value: number; labels: Record<string, string | number>; metricName?: string }[]
+  }>
+}
+
+const NO_LABELS = Object.freeze({})
+
 /**
  * The Prometheus text of these families and of Node itself. The event loop is let go after every metric and every
  * thousand lines, so that a scrape of many series does not hold up requests.
  */
 export async function exposeText(
-  families: Iterable<Family<Series>>
+  families: Iterable<Exposed>
 ): Promise<{ text: string; contentType: string }> {
-  const { client, node } = await loadExposition()
-  const parts: string[] = []
-  for (const family of families) parts.push(await familyText(new client.Registry(), family))
+  const { node } = await loadExposition()
+  const shown = await exposeFamilies(families)
+  const parts = [shown.text.trimEnd()]
   for (const { name } of node.getMetricsAsArray()) {
     parts.push(await node.getSingleMetricAsString(name))
     await nextTurn()
   }
+  return { text: `${parts.join('\n\n')}\n`, contentType: shown.contentType }
+}
+
+/** The same of these families alone. */
+export async function exposeFamilies(
+  families: Iterable<Exposed>
+): Promise<{ text: string; contentType: string }> {
+  const { client, node } = await loadExposition()
+  const parts: string[] = []
+  for (const family of families) parts.push(await familyText(new client.Registry(), family))
   return { text: `${parts.join('\n\n')}\n`, contentType: node.contentType }
 }
 
-async function familyText(registry: Registry, family: Family<Series>): Promise<string> {
+async function familyText(registry: Registry, family: Exposed): Promise<string> {
   const { name, help, kind: type } = family
   const samples = family.samples()
   const parts: string[] = []

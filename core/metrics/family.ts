@@ -69,12 +69,26 @@ export class Family<Cell extends Series> implements MetricFamily<Cell> {
   forget(match: Readonly<Record<string, string | ReadonlySet<string>>>): void {
     const wanted = Object.entries(match)
     if (!wanted.every(([label]) => this.labelNames.includes(label))) return
-    const has = (value: string | undefined, any: string | ReadonlySet<string>) =>
-      typeof any === 'string' ? value === any : any.has(value as string)
-    for (const cell of this.#cells) {
-      if (wanted.every(([label, any]) => has(cell.labels[label], any))) {
-        this.remove(...this.labelNames.map((label) => cell.labels[label] as string))
-      }
+    if (this.labelNames.length === 0) return
+    this.#prune(this.#root, 0, match)
+  }
+
+  /** What a label says is looked up, and not looked for among all: thousands of services may go one by one. */
+  #prune(
+    level: Level<Cell>,
+    depth: number,
+    match: Readonly<Record<string, string | ReadonlySet<string>>>
+  ): void {
+    const wanted = match[this.labelNames[depth] as string]
+    const values = wanted === undefined ? level.keys() : typeof wanted === 'string' ? [wanted] : wanted
+    for (const value of values) {
+      const below = level.get(value)
+      if (below === undefined) continue
+      if (below instanceof Map) {
+        this.#prune(below, depth + 1, match)
+        if (below.size > 0) continue
+      } else this.#cells.delete(below)
+      level.delete(value)
     }
   }
 

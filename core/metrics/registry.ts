@@ -7,7 +7,7 @@ import type {
   Metrics
 } from '../hooks/plugin.js'
 import { bucketLayout, Counter, Gauge, Histogram, type Series } from './cells.js'
-import { exposeText, loadExposition } from './exposition.js'
+import { type Exposed, exposeText, loadExposition, nodeMetrics } from './exposition.js'
 import { Family, type MetricKind } from './family.js'
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
@@ -75,6 +75,16 @@ export class MetricsRegistry implements Metrics {
 
   /** Every metric in Prometheus' text format, with Node's own. */
   async text(): Promise<{ text: string; contentType: string }> {
+    return exposeText(this.families())
+  }
+
+  /** What `text()` is made of, to be added up with that of other processes. */
+  async exposed(): Promise<Exposed[]> {
+    return [...this.families(), ...(await nodeMetrics())]
+  }
+
+  /** Every metric but Node's own, as of now. */
+  families(): Exposed[] {
     for (const callback of this.#collectors) {
       try {
         callback()
@@ -83,7 +93,7 @@ export class MetricsRegistry implements Metrics {
         this.#onError(error)
       }
     }
-    return exposeText([...this.#families.values()].map(({ family }) => family))
+    return [...this.#families.values()].map(({ family }) => family)
   }
 
   #family<Cell extends Series>(

@@ -1,14 +1,8 @@
 import type { Config, PluginUse, RouteConfig } from '../config/types.js'
 import type { Pipeline, Shared } from '../exchange/pipeline.js'
 import { Reply } from '../hooks/decisions.js'
-import {
-  type AttemptHooks,
-  compileAttemptHooks,
-  compileExchangeHooks,
-  compileUpgradeHooks,
-  type ExchangeHooks,
-  type UpgradeHooks
-} from '../hooks/hook-set.js'
+import type { AttemptHooks, ExchangeHooks, UpgradeHooks } from '../hooks/hook-set.js'
+import { Pace } from '../hooks/pace.js'
 import type { LogFields, Logger, Metrics, Place } from '../hooks/plugin.js'
 import type { RouteInfo } from '../hooks/types.js'
 import { Matcher } from '../route/matcher.js'
@@ -17,7 +11,8 @@ import { PluginHandle } from '../service/handle.js'
 import { Service } from '../service/service.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { fetchFrom } from './fetch.js'
-import { checkNeeds } from './needs.js'
+import { needsMet } from './needs.js'
+import { RouteHooks } from './route-hooks.js'
 import { type PlacedInstance, type SetupParts, setUp } from './setup.js'
 
 export interface GenerationParts extends Shared {
@@ -27,48 +22,69 @@ export interface GenerationParts extends Shared {
   readonly workers: WorkerPool
   /** Where chance comes from. Default Math.random. */
   readonly random?: () => number
+  /** How building and closing are cut into slices. Default: slices of 2 ms. */
+  readonly pace?: Pace
 }
 
-/** A route of one configuration, compiled. */
+/** A route of one configuration. */
 export class RoutePipeline implements Pipeline {
   readonly config: RouteConfig
   readonly route: RouteInfo
-  readonly hooks: ExchangeHooks
-  readonly upgradeHooks: UpgradeHooks | undefined
   readonly service: Service | undefined
   readonly reply: Reply | undefined
   readonly timeout: number
-  /** The top's plugins, then the route's. */
-  readonly plugins: readonly PlacedInstance[]
   readonly #generation: Generation
-  readonly #attemptHooks = new Map<Service, AttemptHooks>()
+  /** Of its service. */
+  readonly #instances: readonly PlacedInstance[]
+  #hooks: RouteHooks
+  #shared: boolean
 
+  /** @param hooks its own, or those that it shares with others */
   constructor(
     config: RouteConfig,
-    plugins: readonly PlacedInstance[],
+    hooks: RouteHooks,
+    shared: boolean,
     service: Service | undefined,
     generation: Generation
   ) {
     this.config = config
     this.route = Object.freeze({ name: config.name, service: config.service })
-    this.plugins = plugins
-    this.hooks = compileExchangeHooks(plugins)
-    this.upgradeHooks = compileUpgradeHooks(plugins)
     this.service = service
     this.reply = config.reply && new Reply(config.reply.status, config.reply.body, config.reply.headers)
     this.timeout = config.timeout === 0 ? Number.POSITIVE_INFINITY : config.timeout
+    this.#hooks = hooks
+    this.#shared = shared
     this.#generation = generation
-    if (service !== undefined) this.attemptHooks(service)
+    this.#instances = service === undefined ? NONE : generation.hookedOf(service)
   }
 
-  /** Another service than the route's own is a failover's: compiled when it first happens. */
+  /** The top's plugins, then the route's. */
+  get plugins(): readonly PlacedInstance[] {
+    return this.#hooks.plugins
+  }
+
+  get hooks(): ExchangeHooks {
+    return this.#hooks.exchange
+  }
+
+  get upgradeHooks(): UpgradeHooks | undefined {
+    return this.#hooks.upgrade
+  }
+
+  /** Another service than the route's own is a failover's. */
   attemptHooks(service: Service): AttemptHooks {
-    let hooks = this.#attemptHooks.get(service)
-    if (hooks === undefined) {
-      hooks = compileAttemptHooks(this.plugins, this.#generation.instancesOf(service))
-      this.#attemptHooks.set(service, hooks)
+    return this.#hooks.attempt(
+      service === this.service ? this.#instances : this.#generation.hookedOf(service)
+    )
+  }
+
+  /** Its hooks are its own from here on: whoever intercepts one must not hear of other routes. */
+  own(): this {
+    if (this.#shared) {
+      this.#hooks = new RouteHooks(this.plugins)
+      this.#shared = false
     }
-    return hooks
+    return this
   }
 
   serviceNamed(name: string): Service | undefined {
@@ -95,6 +111,8 @@ const NO_ROUTE: RouteConfig = {
   plugins: []
 }
 
+const NONE: readonly PlacedInstance[] = Object.freeze([])
+
 /** One configuration at work. It retires when another has taken its place and its last exchange has ended. */
 export class Generation {
   readonly config: Config
@@ -104,12 +122,16 @@ export class Generation {
   /** What runs when no route matches: the top's plugins alone. */
   noRoute!: RoutePipeline
   readonly instances: PlacedInstance[] = []
-  readonly #serviceInstances = new Map<string, PlacedInstance[]>()
+  readonly #serviceInstances = new Map<string, readonly PlacedInstance[]>()
+  /** Those of them whose hooks run; one list for all services that have none. */
+  readonly #hooked = new Map<Service, readonly PlacedInstance[]>()
+  readonly #pace: Pace
   #inFlight = 0
   #retire: (() => void) | undefined
 
-  private constructor(config: Config) {
+  private constructor(config: Config, pace: Pace) {
     this.config = config
+    this.#pace = pace
   }
 
   /**
@@ -119,8 +141,9 @@ export class Generation {
    * @throws StartError when a plugin cannot be set up; those that were are closed again
    */
   static async build(config: Config, parts: GenerationParts): Promise<Generation> {
-    checkNeeds(config)
-    const generation = new Generation(config)
+    const pace = parts.pace ?? new Pace()
+    await pace.run(needsMet(config))
+    const generation = new Generation(config, pace)
     try {
       await generation.#build(parts)
     } catch (error) {
@@ -138,9 +161,25 @@ export class Generation {
     return this.#serviceInstances.get(service.name) ?? []
   }
 
+  /** Those that have hooks. */
+  hookedOf(service: Service): readonly PlacedInstance[] {
+    return this.#hooked.get(service) ?? NONE
+  }
+
   /** It is the running one from now on. */
   activate(): void {
     for (const service of this.services.values()) service.activate()
+  }
+
+  /** The same in slices: each service is, at the latest, when the first request comes to it. */
+  async takeOver(): Promise<void> {
+    // Not what may have ended the building: it is done.
+    const pace = new Pace()
+    for (const service of this.services.values()) service.announce()
+    for (const service of this.services.values()) {
+      if (!service.active) service.activate()
+      if (pace.due) await pace.turn()
+    }
   }
 
   enter(): void {
@@ -164,8 +203,11 @@ export class Generation {
 
   async #build(parts: GenerationParts): Promise<void> {
     const { config } = this
-    for (const service of config.services.values())
-      this.services.set(service.name, new Service(service, parts))
+    const pace = this.#pace
+    for (const service of config.services.values()) {
+      this.services.set(service.name, await pace.run(Service.of(service, parts)))
+      if (pace.due) await pace.turn()
+    }
     const setup: SetupParts = {
       ...parts,
       random: parts.random ?? Math.random,
@@ -182,16 +224,31 @@ export class Generation {
     for (const service of this.services.values()) {
       const instances = await this.#setUpAll(service.config.plugins, 'service', service.name, service, setup)
       this.#serviceInstances.set(service.name, instances)
+      const hooked = instances.filter(({ hooks }) => Object.values(hooks).some((hook) => hook !== undefined))
+      if (hooked.length > 0) this.#hooked.set(service, hooked)
     }
+    const shared = new RouteHooks(top)
     for (const route of config.routes) {
       const own = await this.#setUpAll(route.plugins, 'route', route.name, undefined, setup, route.service)
       const service = route.service === undefined ? undefined : this.services.get(route.service)
-      this.routes.push(new RoutePipeline(route, [...top, ...own], service, this))
+      const hooks = own.length === 0 ? shared : new RouteHooks([...top, ...own])
+      this.routes.push(new RoutePipeline(route, hooks, hooks === shared, service, this))
+      if (pace.due) await pace.turn()
     }
-    this.noRoute = new RoutePipeline(NO_ROUTE, top, undefined, this)
-    for (const name of config.listeners.keys()) {
-      const routes = this.routes.filter((route) => route.config.listeners?.includes(name) ?? true)
-      this.matchers.set(name, new Matcher(routes))
+    this.noRoute = new RoutePipeline(NO_ROUTE, shared, true, undefined, this)
+    await this.#match()
+  }
+
+  async #match(): Promise<void> {
+    const pace = this.#pace
+    // Most routes are on every listener, and a matcher of ten thousand has its size.
+    const everywhere = this.routes.every(({ config }) => config.listeners === undefined)
+    let shared: Matcher<RoutePipeline> | undefined
+    for (const name of this.config.listeners.keys()) {
+      const routes = this.routes.filter(({ config }) => config.listeners?.includes(name) ?? true)
+      const matcher = shared ?? (await pace.run(Matcher.of(routes)))
+      if (everywhere) shared = matcher
+      this.matchers.set(name, matcher)
     }
   }
 
@@ -211,12 +268,18 @@ export class Generation {
       // Kept at once, so that what was set up is closed when a later one fails.
       this.instances.push(instance)
       instances.push(instance)
+      if (this.#pace.due) await this.#pace.turn()
     }
     return instances
   }
 
   async #close(): Promise<void> {
-    for (const instance of [...this.instances].reverse()) await instance.close()
-    for (const service of this.services.values()) service.close()
+    // One of its own: what ended the building does not end this.
+    const pace = new Pace()
+    for (let at = this.instances.length - 1; at >= 0; at--) {
+      await this.instances[at]?.close()
+      if (pace.due) await pace.turn()
+    }
+    for (const service of this.services.values()) await pace.run(service.closing())
   }
 }

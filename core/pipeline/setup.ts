@@ -18,11 +18,13 @@ import type {
   ServiceInfo,
   WorkerOptions
 } from '../hooks/plugin.js'
-import type { BodyDeclaration, PluginHooks } from '../hooks/types.js'
+import type { BodyDeclaration, HookName, PluginHooks } from '../hooks/types.js'
 import { compileWhen } from '../route/condition.js'
 import type { LimitStore, NamedLimit } from '../service/limit.js'
 import type { WorkerPool } from '../workers/pool.js'
 import { StartError } from './start-error.js'
+
+type Closer = () => void | Promise<void>
 
 /** A setup that takes longer than this has stopped, in ms. */
 const SETUP_TIMEOUT = 30_000
@@ -67,9 +69,8 @@ export async function setUp(
   const { plugin, name } = use
   const on = place.kind === 'top' ? {} : { [place.kind]: place.name }
   const log = parts.log.child({ plugin: name, ...on })
-  const closers: (() => void | Promise<void>)[] = []
+  const closers: Closer[] = []
   const limits: NamedLimit[] = []
-  const close = () => runClosers(closers, parts.clock, log)
   try {
     const returned = await withTimeout(
       plugin.setup({
@@ -101,9 +102,9 @@ export async function setUp(
     const hooks = checkHooks(returned ?? {})
     if (place.kind === 'service') warnOfUnheard(hooks, log)
     const body = typeof plugin.body === 'function' ? plugin.body(use.config) : plugin.body
-    return instance(use, place, hooks, body, log, close, limits, parts)
+    return new Instance(use, place, hooks, body, log, closers, limits, parts)
   } catch (cause) {
-    await close()
+    await runClosers(closers, parts.clock, log)
     if (cause instanceof StartError) throw cause
     const where = place.kind === 'top' ? 'at the top' : `on ${place.kind} ${place.name}`
     const message = cause instanceof Error ? cause.message : String(cause)
@@ -111,40 +112,88 @@ export async function setUp(
   }
 }
 
-function instance(
-  use: PluginUse,
-  place: { kind: Place; name: string },
-  hooks: PluginHooks,
-  body: BodyDeclaration | undefined,
-  log: Logger,
-  close: () => Promise<void>,
-  limits: readonly NamedLimit[],
-  parts: SetupParts
-): PlacedInstance {
-  const { durations, failures } = pluginMetrics(parts.metrics)
-  return {
-    name: use.name,
-    use,
-    place,
-    limits,
-    hooks,
-    body,
-    when: use.when === undefined ? undefined : compileWhen(use.when),
-    onFailure: use.onFailure,
-    hookTimeout: use.hookTimeout,
-    log,
-    deadlines: parts.deadlines,
-    now: () => parts.clock.now(),
-    duration: (hook) => durations.labels(use.name, hook),
-    failures: (hook) => failures.labels(use.name, hook),
-    close
+/** One for each listing, of which there may be thousands: methods, and no closures of its own. */
+class Instance implements PlacedInstance {
+  readonly name: string
+  readonly use: PluginUse
+  readonly place: { readonly kind: Place; readonly name: string }
+  readonly limits: readonly NamedLimit[]
+  readonly hooks: PluginHooks
+  readonly body: BodyDeclaration | undefined
+  readonly when: PluginInstance['when']
+  readonly onFailure: 'close' | 'skip'
+  readonly hookTimeout: number
+  readonly log: Logger
+  readonly deadlines: Deadlines
+  /** Called without its instance. */
+  readonly now: () => number
+  readonly #clock: Clock
+  readonly #metrics: PluginMetrics
+  readonly #closers: Closer[]
+
+  constructor(
+    use: PluginUse,
+    place: { kind: Place; name: string },
+    hooks: PluginHooks,
+    body: BodyDeclaration | undefined,
+    log: Logger,
+    closers: Closer[],
+    limits: readonly NamedLimit[],
+    parts: SetupParts
+  ) {
+    this.name = use.name
+    this.use = use
+    this.place = place
+    this.limits = limits
+    this.hooks = hooks
+    this.body = body
+    this.when = use.when === undefined ? undefined : compileWhen(use.when)
+    this.onFailure = use.onFailure
+    this.hookTimeout = use.hookTimeout
+    this.log = log
+    this.deadlines = parts.deadlines
+    this.now = nowOf(parts.clock)
+    this.#clock = parts.clock
+    this.#metrics = pluginMetrics(parts.metrics)
+    this.#closers = closers
+  }
+
+  duration(hook: HookName): HistogramCell {
+    return this.#metrics.durations.labels(this.name, hook)
+  }
+
+  failures(hook: HookName): CounterCell {
+    return this.#metrics.failures.labels(this.name, hook)
+  }
+
+  close(): Promise<void> {
+    return runClosers(this.#closers, this.#clock, this.log)
   }
 }
 
-function pluginMetrics(metrics: Metrics): {
-  durations: MetricFamily<HistogramCell>
-  failures: MetricFamily<CounterCell>
-} {
+const readings = new WeakMap<Clock, () => number>()
+
+function nowOf(clock: Clock): () => number {
+  let now = readings.get(clock)
+  if (now === undefined) readings.set(clock, (now = () => clock.now()))
+  return now
+}
+
+interface PluginMetrics {
+  readonly durations: MetricFamily<HistogramCell>
+  readonly failures: MetricFamily<CounterCell>
+}
+
+/** Looked up once: thousands of instances have the same. */
+const known = new WeakMap<Metrics, PluginMetrics>()
+
+function pluginMetrics(metrics: Metrics): PluginMetrics {
+  let found = known.get(metrics)
+  if (found === undefined) known.set(metrics, (found = declare(metrics)))
+  return found
+}
+
+function declare(metrics: Metrics): PluginMetrics {
   return {
     durations: metrics.histogram({
       name: 'outrigger_plugin_duration_seconds',
@@ -196,21 +245,28 @@ async function withTimeout<T>(result: T | Promise<T>, clock: Clock): Promise<T> 
   }
 }
 
-async function runClosers(closers: (() => void | Promise<void>)[], clock: Clock, log: Logger): Promise<void> {
+async function runClosers(closers: Closer[], clock: Clock, log: Logger): Promise<void> {
   for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) {
-    const timeout = new AbortController()
     try {
-      await Promise.race([
-        closer(),
-        clock.sleep(CLOSE_TIMEOUT, timeout.signal).then(
-          () => log.warn(`onClose took longer than ${CLOSE_TIMEOUT / 1000} s and was left behind`),
-          () => {}
-        )
-      ])
+      const closing = closer()
+      if (closing !== undefined) await closedInTime(closing, clock, log)
     } catch (error) {
       log.error({ error }, 'onClose failed')
-    } finally {
-      timeout.abort()
     }
+  }
+}
+
+async function closedInTime(closing: Promise<void>, clock: Clock, log: Logger): Promise<void> {
+  const timeout = new AbortController()
+  try {
+    await Promise.race([
+      closing,
+      clock.sleep(CLOSE_TIMEOUT, timeout.signal).then(
+        () => log.warn(`onClose took longer than ${CLOSE_TIMEOUT / 1000} s and was left behind`),
+        () => {}
+      )
+    ])
+  } finally {
+    timeout.abort()
   }
 }

@@ -11,9 +11,12 @@ export interface Subject {
   readonly headers: Pick<HeaderList, 'get'>
 }
 
-/** One condition of a route beside host and path, with the words `explain` uses for it. */
+/** One condition of a route beside host and path. */
 export interface Condition {
+  /** What `explain` calls it. */
   readonly words: string
+  /** The header whose exact value it asks for, where that is all it asks. */
+  readonly header?: { readonly name: string; readonly value: string }
   holds(subject: Subject): boolean
 }
 
@@ -34,39 +37,88 @@ export function pathHolds(pattern: PathPattern, path: string): boolean {
   return pattern.prefix ? path.startsWith(pattern.text) : path === pattern.text
 }
 
+class MethodCondition implements Condition {
+  readonly #methods: ReadonlySet<string>
+
+  constructor(methods: readonly string[]) {
+    this.#methods = new Set(methods)
+  }
+
+  get words(): string {
+    return `method is ${[...this.#methods].join(' or ')}`
+  }
+
+  holds({ method }: Subject): boolean {
+    return this.#methods.has(method)
+  }
+}
+
+class HeaderPresent implements Condition {
+  readonly #name: string
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  get words(): string {
+    return `header ${this.#name} is present`
+  }
+
+  holds({ headers }: Subject): boolean {
+    return headers.get(this.#name) !== undefined
+  }
+}
+
+class HeaderIs implements Condition {
+  readonly header: { readonly name: string; readonly value: string }
+
+  constructor(name: string, value: string) {
+    this.header = { name, value }
+  }
+
+  get words(): string {
+    return `header ${this.header.name} is ${JSON.stringify(this.header.value)}`
+  }
+
+  holds({ headers }: Subject): boolean {
+    return headers.get(this.header.name) === this.header.value
+  }
+}
+
+class QueryCondition implements Condition {
+  readonly #name: string
+  readonly #value: string
+
+  constructor(name: string, value: string) {
+    this.#name = name
+    this.#value = value
+  }
+
+  get words(): string {
+    return this.#value === '*'
+      ? `query ${this.#name} is present`
+      : `query ${this.#name} is ${JSON.stringify(this.#value)}`
+  }
+
+  holds({ query }: Subject): boolean {
+    const parameters = new URLSearchParams(query)
+    return this.#value === '*' ? parameters.has(this.#name) : parameters.get(this.#name) === this.#value
+  }
+}
+
+const NONE: readonly Condition[] = []
+
 export function conditionsOf({
   methods,
   headers,
   query
-}: Pick<MatchConfig, 'methods' | 'headers' | 'query'>): Condition[] {
+}: Pick<MatchConfig, 'methods' | 'headers' | 'query'>): readonly Condition[] {
+  if (methods === undefined && headers === undefined && query === undefined) return NONE
   const conditions: Condition[] = []
-  if (methods !== undefined) {
-    const set = new Set(methods)
-    conditions.push({ words: `method is ${methods.join(' or ')}`, holds: ({ method }) => set.has(method) })
-  }
-  for (const [name, wanted] of Object.entries(headers ?? {})) {
-    conditions.push(
-      wanted === '*'
-        ? { words: `header ${name} is present`, holds: (subject) => subject.headers.get(name) !== undefined }
-        : {
-            words: `header ${name} is ${JSON.stringify(wanted)}`,
-            holds: (subject) => subject.headers.get(name) === wanted
-          }
-    )
-  }
-  for (const [name, wanted] of Object.entries(query ?? {})) {
-    conditions.push(
-      wanted === '*'
-        ? {
-            words: `query ${name} is present`,
-            holds: (subject) => new URLSearchParams(subject.query).has(name)
-          }
-        : {
-            words: `query ${name} is ${JSON.stringify(wanted)}`,
-            holds: (subject) => new URLSearchParams(subject.query).get(name) === wanted
-          }
-    )
-  }
+  if (methods !== undefined) conditions.push(new MethodCondition(methods))
+  for (const [name, wanted] of Object.entries(headers ?? {}))
+    conditions.push(wanted === '*' ? new HeaderPresent(name) : new HeaderIs(name, wanted))
+  for (const [name, wanted] of Object.entries(query ?? {})) conditions.push(new QueryCondition(name, wanted))
   return conditions
 }
 

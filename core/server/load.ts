@@ -1,8 +1,9 @@
 import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/types.js'
+import { Pace } from '../hooks/pace.js'
 import type { Host } from '../host.js'
 import { ModuleLoader } from '../modules/load.js'
-import { checkNeeds } from '../pipeline/needs.js'
+import { needsMet } from '../pipeline/needs.js'
 
 export interface SourceOptions {
   /** What `${NAME}` reads. Default: the process's. */
@@ -22,17 +23,21 @@ export async function checkConfig(
   options: SourceOptions = {}
 ): Promise<Config> {
   const config = await load(host, source, options, new ModuleLoader(host.modules))
-  checkNeeds(config)
+  await new Pace().run(needsMet(config))
   return config
 }
 
-/** @param loader keeps what of users' files has not changed from one configuration to the next */
+/**
+ * @param loader keeps what of users' files has not changed from one configuration to the next
+ * @param pace how the work is cut into slices
+ */
 export function load(
   host: Host,
   source: string | object,
   options: SourceOptions,
-  loader: ModuleLoader
+  loader: ModuleLoader,
+  pace = new Pace()
 ): Promise<Config> {
   const { env = process.env, directory = process.cwd() } = options
-  return loadConfig(source, { host, loader, env, directory })
+  return loadConfig(source, { host, loader, env, directory, pace })
 }

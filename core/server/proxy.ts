@@ -3,9 +3,11 @@ import type { Config } from '../config/types.js'
 import type { Shared } from '../exchange/pipeline.js'
 import { type Clock, systemClock } from '../hooks/clock.js'
 import { Deadlines } from '../hooks/deadlines.js'
+import { Pace } from '../hooks/pace.js'
 import type { CounterCell } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
 import { createLogger, type LogLevel, type ProxyLogger } from '../log/logger.js'
+import type { Exposed } from '../metrics/exposition.js'
 import { MetricsRegistry } from '../metrics/registry.js'
 import { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
@@ -14,6 +16,7 @@ import { EndpointStore } from '../service/endpoint-store.js'
 import { CredentialStore } from '../tls/credential-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
+import { changedAtStart } from './at-start.js'
 import { bind, bindFailure } from './bind.js'
 import { drain } from './drain.js'
 import { type ExplainOptions, explain } from './explain.js'
@@ -50,11 +53,42 @@ export async function createProxyWith(
   source: string | object,
   options: ProxyOptions = {}
 ): Promise<Proxy> {
+  const { config, build } = await prepareProxy(host, source, options)
+  const proxy = await build((each) => ({ ...each, processes: 1 }))
+  if (config.processes > 1)
+    (options.log ?? createLogger()).warn(
+      `processes: ${config.processes} is for \`outrigger run\`: a program that holds a proxy decides on its own processes`
+    )
+  return proxy
+}
+
+/** A configuration that has been read, and the proxy it can become. */
+export interface PreparedProxy {
+  readonly config: Config
+  /**
+   * @param adjust what this process makes of this configuration and of each that a reload reads. Default: nothing.
+   * @throws StartError when a plugin's `setup` fails
+   */
+  build(adjust?: Adjust): Promise<ProxyServer>
+}
+
+export type Adjust = (config: Config) => Config
+
+/** @throws ConfigError with everything that is wrong with the configuration */
+export async function prepareProxy(
+  host: Host,
+  source: string | object,
+  options: ProxyOptions = {}
+): Promise<PreparedProxy> {
   const loader = new ModuleLoader(host.modules)
   const config = await load(host, source, options, loader)
-  const server = new ProxyServer(host, source, options, config, loader)
-  await server.build(config)
-  return server
+  const build = async (adjust: Adjust = (each) => each) => {
+    const adjusted = adjust(config)
+    const server = new ProxyServer(host, source, options, adjusted, loader, adjust)
+    await server.build(adjusted)
+    return server
+  }
+  return { config, build }
 }
 
 /** ms that worker calls may still take once all exchanges have ended. */
@@ -62,11 +96,13 @@ const WORKER_GRACE = 1_000
 
 type Admin = ReturnType<typeof createAdmin>
 
-class ProxyServer implements Proxy {
+/** A proxy in this process. */
+export class ProxyServer implements Proxy {
   state: Proxy['state'] = 'new'
   readonly addresses = new Map<string, string>()
   readonly #host: Host
   readonly #loader: ModuleLoader
+  readonly #adjust: Adjust
   readonly #options: ProxyOptions
   readonly #log: ProxyLogger
   readonly #clock: Clock
@@ -92,10 +128,12 @@ class ProxyServer implements Proxy {
     source: string | object,
     options: ProxyOptions,
     config: Config,
-    loader: ModuleLoader
+    loader: ModuleLoader,
+    adjust: Adjust
   ) {
     this.#host = host
     this.#loader = loader
+    this.#adjust = adjust
     this.#source = source
     this.#options = options
     this.#log = options.log ?? createLogger()
@@ -120,6 +158,11 @@ class ProxyServer implements Proxy {
           help: 'Connections and requests that were refused before they were an exchange',
           labels: ['listener', 'reason']
         }),
+        handovers: this.#metrics.counter({
+          name: 'outrigger_fast_lane_handovers_total',
+          help: "Connections that left the fast lane for Node's server",
+          labels: ['listener']
+        }),
         handle: (entry, downstream) => {
           accept(this.#generation, this.#shared, entry, downstream)
         }
@@ -142,11 +185,16 @@ class ProxyServer implements Proxy {
   async build(config: Config): Promise<void> {
     this.#workers = this.#pool(config)
     this.#generation = await this.#build(config, this.#workers)
-    this.#generation.activate()
+    await this.#generation.takeOver()
   }
 
   get watched(): readonly string[] {
     return this.#generation.config.watched
+  }
+
+  /** The configuration in use. */
+  get current(): Config {
+    return this.#generation.config
   }
 
   get inFlight(): number {
@@ -172,43 +220,61 @@ class ProxyServer implements Proxy {
   }
 
   reload(source?: string | object): Promise<void> {
-    // One after the other: two builds at once could swap in the wrong order.
-    const reloaded = this.#reloading.then(() => this.#reload(source ?? this.#source))
-    this.#reloading = reloaded.catch(() => {})
-    return reloaded
+    return this.#inTurn(() => this.#reload(source ?? this.#source))
+  }
+
+  /**
+   * Takes up a configuration that this proxy has had before, such as to undo a reload.
+   *
+   * @throws StartError; then nothing has changed
+   */
+  restore(config: Config): Promise<void> {
+    return this.#inTurn(() => this.#take(async () => config))
+  }
+
+  /** One after the other: two builds at once could swap in the wrong order. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#reloading.then(change)
+    this.#reloading = changed.catch(() => {})
+    return changed
   }
 
   async #reload(source: string | object): Promise<void> {
-    this.#refuseWhenEnding()
-    const old = this.#generation
-    const oldWorkers = this.#workers
     try {
-      const config = await load(this.#host, source, this.#options, this.#loader)
-      await this.#credentials.refresh()
-      const samePool = JSON.stringify(config.workers) === JSON.stringify(old.config.workers)
-      const workers = samePool ? oldWorkers : this.#pool(config)
-      const next = await this.#build(config, workers)
-      try {
-        this.#refuseWhenEnding()
-        if (this.#bound) await this.#listeners.take(config.listeners)
-      } catch (error) {
-        await next.retire()
-        throw error
-      }
-      this.#generation = next
-      this.#workers = workers
-      next.activate()
+      await this.#take(async (pace) =>
+        this.#adjust(await load(this.#host, source, this.#options, this.#loader, pace))
+      )
     } catch (error) {
-      this.#reloadFailures.inc()
+      if (!this.#ending) this.#reloadFailures.inc()
       throw error
     }
     this.#source = source
     this.#reloads.inc()
-    const { config } = this.#generation
-    this.#log.level = this.#options.logLevel ?? config.log.level
-    if (JSON.stringify(config.admin) !== JSON.stringify(old.config.admin)) {
-      this.#log.warn("the admin's address is taken up at the next start, not by a reload")
+  }
+
+  async #take(read: (pace: Pace) => Promise<Config>): Promise<void> {
+    this.#refuseWhenEnding()
+    // Whoever ends the proxy does not wait for thousands of routes.
+    const pace = new Pace({ goOn: () => this.#refuseWhenEnding() })
+    const old = this.#generation
+    const oldWorkers = this.#workers
+    const config = await read(pace)
+    await this.#credentials.refresh()
+    const samePool = JSON.stringify(config.workers) === JSON.stringify(old.config.workers)
+    const workers = samePool ? oldWorkers : this.#pool(config)
+    const next = await this.#build(config, workers, pace)
+    try {
+      this.#refuseWhenEnding()
+      if (this.#bound) await this.#listeners.take(config.listeners)
+    } catch (error) {
+      await next.retire()
+      throw error
     }
+    this.#generation = next
+    this.#workers = workers
+    await next.takeOver()
+    this.#log.level = this.#options.logLevel ?? config.log.level
+    for (const what of changedAtStart(old.config, config)) this.#log.warn(what)
     this.#listeners.drop(config.listeners)
     this.#background(
       old.retire().then(async () => {
@@ -217,8 +283,12 @@ class ProxyServer implements Proxy {
     )
   }
 
+  get #ending(): boolean {
+    return this.state === 'draining' || this.state === 'closed'
+  }
+
   #refuseWhenEnding(): void {
-    if (this.state === 'draining' || this.state === 'closed') {
+    if (this.#ending) {
       throw new StartError(`the proxy is ${this.state}: it takes no new configuration`)
     }
   }
@@ -277,8 +347,13 @@ class ProxyServer implements Proxy {
     return this.#metrics.text()
   }
 
+  /** What `metrics()` makes its text of. */
+  exposed(): Promise<Exposed[]> {
+    return this.#metrics.exposed()
+  }
+
   hooks(name: string): ReturnType<Proxy['hooks']> {
-    const route = this.#generation.routes.find((one) => one.route.name === name)
+    const route = this.#generation.routes.find((one) => one.route.name === name)?.own()
     if (route === undefined) throw new RangeError(`there is no route ${JSON.stringify(name)}`)
     return {
       ...route.hooks,
@@ -291,13 +366,14 @@ class ProxyServer implements Proxy {
     return explain(this.#generation, method, url, options)
   }
 
-  #build(config: Config, workers: WorkerPool): Promise<Generation> {
+  #build(config: Config, workers: WorkerPool, pace = new Pace()): Promise<Generation> {
     const parts: GenerationParts = {
       ...this.#shared,
       log: this.#log,
       metrics: this.#metrics,
       store: this.#store,
-      workers
+      workers,
+      pace
     }
     return Generation.build(config, parts)
   }

@@ -101,27 +101,33 @@ function endpointViews(service: Service, now: number): EndpointView[] {
 }
 
 export function pluginViews(generation: Generation): PluginView[] {
+  const listed = listingsOf(generation.config)
   return generation.instances.map(({ use, place, hooks }) => ({
     name: use.name,
     version: use.plugin.version,
     place: place.kind,
     on: place.name,
     hooks: HOOK_NAMES.filter((hook) => hooks[hook] !== undefined),
-    config: maskedConfig(generation.config, place, use.name)
+    config: maskedConfig(listed(place), use.name)
   }))
 }
 
-/** A plugin's configuration as the masked file has it: secrets were masked there, by path and by the plugin's schema. */
-function maskedConfig(config: Config, place: { kind: string; name: string }, name: string): unknown {
+/** What stands in each place in the masked file. */
+function listingsOf(config: Config): (place: { kind: string; name: string }) => unknown[] | undefined {
   const masked = config.masked as {
     plugins?: unknown[]
     services?: Record<string, { plugins?: unknown[] }>
     routes?: { name?: string; plugins?: unknown[] }[]
   }
-  let listed: unknown[] | undefined
-  if (place.kind === 'top') listed = masked.plugins
-  else if (place.kind === 'service') listed = masked.services?.[place.name]?.plugins
-  else listed = masked.routes?.find((route) => route.name === place.name)?.plugins
+  const routes = new Map(masked.routes?.map(({ name, plugins }) => [name, plugins]))
+  return ({ kind, name }) => {
+    if (kind === 'top') return masked.plugins
+    return kind === 'service' ? masked.services?.[name]?.plugins : routes.get(name)
+  }
+}
+
+/** A plugin's configuration as the masked file has it: secrets were masked there, by path and by the plugin's schema. */
+function maskedConfig(listed: unknown[] | undefined, name: string): unknown {
   for (const one of listed ?? []) {
     if (one === name) return {}
     if (typeof one !== 'object' || one === null) continue

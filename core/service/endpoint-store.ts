@@ -34,7 +34,10 @@ export interface EndpointStoreOptions {
 export class EndpointStore {
   /** What plugins bound, of the whole process as well. */
   readonly limits: LimitStore
-  readonly #kept = new Map<string, Kept>()
+  /** By the way that a service is connected to, and by URL. */
+  readonly #kept = new Map<string, Map<string, Kept>>()
+  /** Of each service of a configuration, since thousands of endpoints ask. */
+  readonly #ways = new WeakMap<ServiceConfig, string>()
   readonly #loads = new Map<string, KeptLoad>()
   /** How many are kept of a service and a URL: several, where they are connected to in different ways. */
   readonly #alike = new Map<string, number>()
@@ -63,8 +66,8 @@ export class EndpointStore {
    * @throws Error that names the file, when a certificate cannot be used
    */
   acquire(service: ServiceConfig, config: EndpointConfig): EndpointState {
-    const key = identity(service, config.url)
-    let kept = this.#kept.get(key)
+    const way = this.#wayOf(service)
+    let kept = this.#kept.get(way)?.get(config.url)
     if (kept === undefined) {
       const tls =
         this.#credentials !== undefined && usesTls(service.protocol, config.url)
@@ -74,7 +77,10 @@ export class EndpointStore {
       const endpoint = new EndpointState(service.name, config.url, upstream)
       endpoint.gauge = this.#healthy.labels(service.name, config.url)
       endpoint.gauge.set(1)
-      this.#kept.set(key, (kept = { endpoint, tls, holders: 0 }))
+      kept = { endpoint, tls, holders: 0 }
+      const known = this.#kept.get(way)
+      if (known === undefined) this.#kept.set(way, new Map([[config.url, kept]]))
+      else known.set(config.url, kept)
       const name = `${service.name} ${config.url}`
       this.#alike.set(name, (this.#alike.get(name) ?? 0) + 1)
     }
@@ -85,11 +91,13 @@ export class EndpointStore {
   /** All at once: thousands may leave, and their series are looked for among those of all. */
   release(service: ServiceConfig, endpoints: readonly EndpointState[]): void {
     const gone = new Set<string>()
+    const way = this.#wayOf(service)
+    const known = this.#kept.get(way)
     for (const { url, upstream } of endpoints) {
-      const key = identity(service, url)
-      const kept = this.#kept.get(key)
-      if (kept === undefined || --kept.holders > 0) continue
-      this.#kept.delete(key)
+      const kept = known?.get(url)
+      if (known === undefined || kept === undefined || --kept.holders > 0) continue
+      known.delete(url)
+      if (known.size === 0) this.#kept.delete(way)
       // Its series go with it, unless it only came to be connected to in another way.
       const name = `${service.name} ${url}`
       const left = (this.#alike.get(name) ?? 1) - 1
@@ -119,11 +127,19 @@ export class EndpointStore {
 
   /** Cuts every connection. */
   destroy(): void {
-    for (const { endpoint, tls } of this.#kept.values()) {
-      endpoint.upstream.destroy()
-      tls?.release()
+    for (const known of this.#kept.values()) {
+      for (const { endpoint, tls } of known.values()) {
+        endpoint.upstream.destroy()
+        tls?.release()
+      }
     }
     this.#kept.clear()
+  }
+
+  #wayOf(service: ServiceConfig): string {
+    let way = this.#ways.get(service)
+    if (way === undefined) this.#ways.set(service, (way = wayTo(service)))
+    return way
   }
 }
 
@@ -132,11 +148,10 @@ function usesTls(protocol: Protocol, url: string): boolean {
 }
 
 /** All that decides how connections are made: where one of these differs, it is another endpoint. */
-function identity(service: ServiceConfig, url: string): string {
+function wayTo(service: ServiceConfig): string {
   const { name, protocol, tls, connectTimeout, keepAlive, idleTimeout, maxConnections, fastLane } = service
   return JSON.stringify([
     name,
-    url,
     protocol,
     tls,
     connectTimeout,

@@ -20,6 +20,9 @@ import type { NamedLimit } from './limit.js'
 import type { ServiceLoad } from './load.js'
 import { Marks } from './marks.js'
 
+/** Endpoints that are given back in one go. */
+const TOGETHER = 64
+
 export interface ServiceParts {
   readonly store: EndpointStore
   readonly clock: Clock
@@ -48,23 +51,63 @@ export class Service implements ServiceInfo {
   #drawBy: ((exchange: Exchange) => Endpoint | number | undefined) | undefined
   readonly #held: (() => void)[] = []
   #active = false
+  /** The running configuration is this one, and nothing has been made of that yet. */
+  #due = false
   #closed = false
   /** What to make of the endpoints once this configuration is the running one: until then they are another's. */
   readonly #described = new Map<EndpointState, EndpointConfig>()
 
-  constructor(config: ServiceConfig, parts: ServiceParts) {
+  /** @param endpoints those it begins with; by default all that the configuration names */
+  constructor(
+    config: ServiceConfig,
+    parts: ServiceParts,
+    endpoints: readonly EndpointConfig[] = config.endpoints
+  ) {
     this.name = config.name
     this.config = config
     this.#parts = parts
     this.#choice = new Choice(parts.clock, parts.random ?? Math.random)
     this.load = parts.store.acquireLoad(config.name)
     this.marks = new Marks(config.name, { ...parts, load: this.load, own: (endpoint) => this.#own(endpoint) })
-    this.#endpoints = Object.freeze(config.endpoints.map((endpoint) => this.#acquire(endpoint)))
+    this.#endpoints = Object.freeze(endpoints.map((endpoint) => this.#acquire(endpoint)))
     this.#members = new Set(this.#endpoints)
+  }
+
+  /**
+   * The same, with a pause behind each endpoint.
+   *
+   * @throws Error that names the file, when a certificate cannot be used; nothing is held then
+   */
+  static *of(config: ServiceConfig, parts: ServiceParts): Generator<void, Service> {
+    const service = new Service(config, parts, [])
+    const endpoints: EndpointState[] = []
+    const members = new Set<Endpoint>()
+    try {
+      for (const endpoint of config.endpoints) {
+        const state = service.#acquire(endpoint)
+        endpoints.push(state)
+        members.add(state)
+        yield
+      }
+    } catch (error) {
+      service.#endpoints = endpoints
+      service.close()
+      throw error
+    }
+    service.#endpoints = Object.freeze(endpoints)
+    service.#members = members
+    return service
+  }
+
+  /** `activate` is to be called soon, and is when somebody chooses from its endpoints first. */
+  announce(): void {
+    this.#due = !this.#active
   }
 
   /** This configuration is the running one now: its weights, zones, tags and limits hold. */
   activate(): void {
+    if (this.#closed) return
+    this.#due = false
     this.#active = true
     for (const [endpoint, config] of this.#described) this.#describe(endpoint, config)
     this.#described.clear()
@@ -76,6 +119,10 @@ export class Service implements ServiceInfo {
     // What a plugin that is gone has marked, nobody would unmark.
     if (gone.length > 0) this.marks.clear(this.#endpoints, gone)
     this.load.version++
+  }
+
+  get active(): boolean {
+    return this.#active
   }
 
   /** Whether a plugin of this configuration is one of the running one's, too; and all are before there is one. */
@@ -108,6 +155,7 @@ export class Service implements ServiceInfo {
 
   /** Of the level whose turn it is, those that may be used: the same frozen list until something changes. */
   usable(exchange?: Exchange): readonly EndpointState[] {
+    if (this.#due) this.activate()
     const only = this.#choice.of(this.#endpoints, this.load.version)
     return only ?? this.#choice.drawn(this.#drawnBy(exchange))
   }
@@ -196,9 +244,19 @@ export class Service implements ServiceInfo {
 
   /** Gives its endpoints back; those that no other configuration holds close when their last attempt has ended. */
   close(): void {
+    const closing = this.closing()
+    while (closing.next().done !== true);
+  }
+
+  /** The same, with a pause behind some of them. */
+  *closing(): Generator<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#parts.store.release(this.config, this.#endpoints)
+    const endpoints = this.#endpoints
+    for (let from = 0; from < endpoints.length; from += TOGETHER) {
+      this.#parts.store.release(this.config, endpoints.slice(from, from + TOGETHER))
+      yield
+    }
     this.#parts.store.releaseLoad(this.name)
     for (const release of this.#held.splice(0)) release()
   }

@@ -242,3 +242,43 @@ t.test('10,000 routes cost a request no more than a few', async (t) => {
   const each = (performance.now() - startedAt) / 100_000
   t.ok(each < 0.05, `${(each * 1000).toFixed(2)} µs a request: a walk over 10,000 would be far past 50`)
 })
+
+t.test('among very many routes it is the same as going through all of them', async (t) => {
+  const some = <T>(all: readonly T[], i: number) => all[i % all.length] as T
+  const matches: Match[] = Array.from({ length: 3_000 }, (_, i) => {
+    const host = some([undefined, 'shop.example.com', '*.example.com', '*.eu.example.com', `*.t${i}.test`], i)
+    const methods = some([undefined, undefined, ['GET'], ['POST', 'PUT']], i >> 2)
+    const tenant = some(
+      [undefined, { tenant: `t${i % 50}` }, { tenant: '*' }, { beta: '1', tenant: 't7' }],
+      i >> 3
+    )
+    return {
+      path: some(['/*', '/api/*', '/api/orders', `/api/orders/${i % 40}/*`], i >> 1),
+      ...(host && { host }),
+      ...(methods && { methods }),
+      ...(tenant && { headers: tenant }),
+      ...(i % 9 === 0 && { query: { page: String(i % 3) } })
+    } as Match
+  })
+  const targets = matches.map((match, i) => target(String(i), match))
+  const all = new Matcher(targets)
+  for (let i = 0; i < 2_000; i++) {
+    const headers = some<string[]>(
+      [[], ['tenant', `t${i % 60}`], ['tenant', 't7', 'beta', '1'], ['beta', '1']],
+      i >> 1
+    )
+    const subject = {
+      path: some(['/', '/api/', '/api/orders', `/api/orders/${i % 45}/x/y`, '/api/orders/'], i),
+      host: some(
+        ['', 'shop.example.com', 'a.example.com', 'a.eu.example.com', `x.y.t${i}.test`, '.example.com'],
+        i >> 2
+      ),
+      method: some(['GET', 'POST', 'DELETE'], i >> 3),
+      query: some(['', '?page=1'], i >> 4),
+      headers: new Fields(headers)
+    }
+    // `near` goes through every route whose host and path fit, best first.
+    const wanted = all.near(subject).find(({ failing }) => failing.length === 0)
+    t.equal(all.match(subject)?.config.name, wanted?.target.config.name, JSON.stringify(subject))
+  }
+})
