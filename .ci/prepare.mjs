@@ -2,7 +2,6 @@
 // is needed, since on a fresh clone there is nothing else; and where nothing is to be done it takes milliseconds.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
-import { chmod } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,6 +9,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const lockFile = join(root, 'package-lock.json')
 const dist = join(root, 'dist')
+const types = join(dist, 'types')
 // Written by tsc alone, and only by the build: its time says how old `dist` is.
 const buildInfo = join(dist, '.tsbuildinfo')
 
@@ -36,15 +36,25 @@ export async function install() {
   )
 }
 
-/** Compiles the sources into `dist`. @param force also when nothing has changed since the last time */
+/**
+ * Makes `dist` of the sources: types by tsc, which checks them, and the program by esbuild. @param force also when
+ * nothing has changed since the last time
+ */
 export async function build({ force = false } = {}) {
   if (!force && isBuilt()) return
   const started = new Date()
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  await step('building dist', process.execPath, [tsc, '--incremental', '--tsBuildInfoFile', buildInfo])
-  removeOrphans(dist)
-  await chmod(join(dist, 'plugins/bin.js'), 0o755)
-  // tsc leaves the file as it is when a source was touched and not changed. The time is the start's: what was saved
+  // tsc writes what has changed since it last did, and does not look whether the rest is there.
+  if (!existsSync(types)) rmSync(buildInfo, { force: true })
+  await step('building dist', process.execPath, [
+    ...[tsc, '--emitDeclarationOnly', '--outDir', types],
+    ...['--incremental', '--tsBuildInfoFile', buildInfo]
+  ])
+  removeOrphans(types)
+  // Loaded late: a fresh clone has nothing that it imports.
+  const { bundle } = await import('./bundle.mjs')
+  await bundle(dist)
+  // tsc leaves its file as it is when a source was touched and not changed. The time is the start's: what was saved
   // while tsc ran is newer.
   utimesSync(buildInfo, started, started)
 }
@@ -67,9 +77,10 @@ export function isInstalled() {
 export function isBuilt() {
   if (!existsSync(buildInfo) || !existsSync(join(dist, 'plugins/bin.js'))) return false
   const builtAt = statSync(buildInfo).mtimeMs
-  return (
-    newest(join(root, 'core'), newest(join(root, 'plugins'), timeOf(join(root, 'tsconfig.json')))) <= builtAt
-  )
+  // The bundle has packages in it.
+  const others = ['tsconfig.json', 'package-lock.json', '.ci/bundle.mjs', '.ci/stand-ins.mjs']
+  const changedAt = Math.max(...others.map((name) => timeOf(join(root, name))))
+  return newest(join(root, 'core'), newest(join(root, 'plugins'), changedAt)) <= builtAt
 }
 
 function packagesOf(file) {
@@ -99,8 +110,8 @@ function removeOrphans(folder) {
       removeOrphans(path)
       if (readdirSync(path).length === 0) rmSync(path, { recursive: true })
     } else {
-      const source = join(root, relative(dist, path)).replace(/(\.d)?\.[jt]s$/, '.ts')
-      if (path !== buildInfo && !existsSync(source)) rmSync(path)
+      const source = join(root, relative(types, path)).replace(/\.d\.ts$/, '.ts')
+      if (path.endsWith('.d.ts') && !existsSync(source)) rmSync(path)
     }
   }
 }

@@ -2,4 +2,4 @@
 import { main } from '../core/cli/main.js'
 import { host } from './host.js'
 
-await main(host, process.argv)
+void main(host, process.argv)

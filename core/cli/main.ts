@@ -1,4 +1,5 @@
 import type { Host } from '../host.js'
+import { DEFAULT_WAIT, type PlainRun, readPlainRun } from './plain-run.js'
 
 /**
  * The command line. Sets `process.exitCode`: 0 done, 1 the configuration or an argument is wrong, 2 an address is
@@ -15,8 +16,26 @@ export async function main(host: Host, argv: string[]): Promise<void> {
     process.stdout.write(`${host.version}\n`)
     return
   }
-  const { runProgram } = await import('./program.js')
-  process.exitCode = await runProgram(host, args)
+  const plain = readPlainRun(args)
+  process.exitCode = plain === undefined ? await parseAndRun(host, args) : await runPlain(host, plain)
   // A plugin's forgotten timer or socket must not keep alive a process whose work is done.
   setTimeout(() => process.exit(), 1000).unref()
+}
+
+async function parseAndRun(host: Host, args: readonly string[]): Promise<number> {
+  const { runProgram } = await import('./program.js')
+  return runProgram(host, args)
+}
+
+async function runPlain(host: Host, options: PlainRun): Promise<number> {
+  try {
+    const { run } = await import('./run.js')
+    await run({ host, ...options, waitFor: undefined, waitTimeout: DEFAULT_WAIT })
+    return 0
+  } catch (error) {
+    const { describeFailure } = await import('./failure.js')
+    const { lines, exitCode } = describeFailure(error, options.verbose)
+    process.stderr.write(`${lines.join('\n')}\n`)
+    return exitCode
+  }
 }

@@ -2,8 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import type { Host } from '../host.js'
 import { addCerts } from './certs.js'
 import { describeFailure, type ExitCode, UsageError } from './failure.js'
-
-const DEFAULT_FILE = './sidecar.yaml'
+import { DEFAULT_FILE, DEFAULT_WAIT } from './plain-run.js'
 
 const EXIT_CODES = `
 Exit codes:
@@ -77,7 +76,7 @@ function buildProgram(host: Host, behind: string[] | undefined, terminal: Termin
       '--wait-for <ADDRESS>',
       'where COMMAND will accept connections, HOST:PORT or unix:PATH (default: any local endpoint that nobody served before)'
     )
-    .option('--wait-timeout <SECONDS>', 'how long COMMAND may take until then', '30')
+    .option('--wait-timeout <SECONDS>', 'how long COMMAND may take until then', DEFAULT_WAIT)
     .addOption(verbose())
     .addHelpText(
       'after',

@@ -29,7 +29,8 @@ export class Http2Sessions implements SessionOwner {
   config: ListenerConfig
   readonly deadlines: Deadlines
   readonly handle: (downstream: Http2Downstream) => void
-  readonly #server: Http2Server
+  readonly #options: ServerOptions
+  #server: Http2Server | undefined
   readonly #sessions = new Set<Http2Session>()
   #opened: ServerHttp2Session | undefined
 
@@ -37,7 +38,7 @@ export class Http2Sessions implements SessionOwner {
     this.config = config
     this.deadlines = deadlines
     this.handle = handle
-    const options: ServerOptions = {
+    this.#options = {
       settings: {
         maxConcurrentStreams: config.maxStreams,
         initialWindowSize: STREAM_WINDOW,
@@ -50,12 +51,6 @@ export class Http2Sessions implements SessionOwner {
       maxOutstandingPings: 10,
       maxSessionInvalidFrames: INVALID_FRAMES
     }
-    this.#server = createServer(options)
-    this.#server.on('session', (session) => {
-      this.#opened = session
-    })
-    // A session that breaks is its peer's trouble; its streams hear of it each.
-    this.#server.on('sessionError', () => {})
   }
 
   /** @param first what was read of it */
@@ -67,6 +62,7 @@ export class Http2Sessions implements SessionOwner {
     }
     // Node makes the session within the call.
     this.#opened = undefined
+    this.#server ??= this.#open()
     this.#server.emit('connection', socket)
     if (this.#opened === undefined) socket.destroy()
     else this.#sessions.add(new Http2Session(this.#opened, socket, peer, this))
@@ -88,5 +84,16 @@ export class Http2Sessions implements SessionOwner {
 
   ended(session: Http2Session): void {
     this.#sessions.delete(session)
+  }
+
+  /** For the first connection: on most listeners there is none, and Node's HTTP/2 takes 2 MB. */
+  #open(): Http2Server {
+    const server = createServer(this.#options)
+    server.on('session', (session) => {
+      this.#opened = session
+    })
+    // A session that breaks is its peer's trouble; its streams hear of it each.
+    server.on('sessionError', () => {})
+    return server
   }
 }

@@ -21,7 +21,10 @@ interface Derived {
   readonly times: (ResponseTime | undefined)[]
 }
 
-type Marked = Attempt & { [mark: symbol]: Waiting | 'answered' | undefined }
+/** One for all services: with one of each, attempts would be of as many shapes, which the engine has no short way to. */
+const MARK = Symbol('response time')
+
+type Marked = Attempt & { [MARK]?: Waiting | 'answered' | undefined }
 
 /**
  * The endpoint with the least `expected response time x (under way + 1) / weight`: peak EWMA, see `ResponseTime`. Up to 8
@@ -44,7 +47,6 @@ export class LeastResponseTime {
   )
   readonly #clock: Clock
   readonly #chance: () => number
-  readonly #mark = Symbol('response time')
 
   /** @param chance at least 0, less than 1 */
   constructor(service: ServiceHandle, clock: Clock, chance: () => number) {
@@ -106,7 +108,9 @@ export class LeastResponseTime {
   }
 
   #began(attempt: Attempt): void {
-    ;(attempt as Marked)[this.#mark] = this.#timeOf(attempt.endpoint).began(attempt)
+    // Listed twice on a service, the other one counts it: what is known of an endpoint is known to both.
+    if ((attempt as Marked)[MARK] !== undefined) return
+    ;(attempt as Marked)[MARK] = this.#timeOf(attempt.endpoint).began(attempt)
   }
 
   #answered(attempt: Attempt, { grpc }: Exchange): void {
@@ -125,12 +129,12 @@ export class LeastResponseTime {
       time.took(latency)
       time.succeeded()
       // How a call went comes behind its messages.
-      if (grpc && grpcStatus === undefined) (attempt as Marked)[this.#mark] = 'answered'
+      if (grpc && grpcStatus === undefined) (attempt as Marked)[MARK] = 'answered'
     }
   }
 
   #settled(attempt: Attempt): void {
-    const mark = (attempt as Marked)[this.#mark]
+    const mark = (attempt as Marked)[MARK]
     if (mark === undefined) return
     if (mark !== 'answered') {
       this.#leave(attempt)?.tookAtLeast(this.#clock.now() - attempt.startedAt)
@@ -142,9 +146,9 @@ export class LeastResponseTime {
   }
 
   #leave(attempt: Attempt): ResponseTime | undefined {
-    const waiting = (attempt as Marked)[this.#mark]
+    const waiting = (attempt as Marked)[MARK]
     if (waiting === undefined || waiting === 'answered') return undefined
-    ;(attempt as Marked)[this.#mark] = undefined
+    ;(attempt as Marked)[MARK] = undefined
     const time = this.#timeOf(attempt.endpoint)
     time.left(waiting)
     return time

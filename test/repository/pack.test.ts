@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import t from 'tap'
 import { builtins } from '../../plugins/index.js'
 import { checkout, command, environment, succeeds } from './command.js'
@@ -80,7 +80,7 @@ t.test('the tarball holds what a user needs and nothing else', async (t) => {
   const paths = files.map(({ path }) => path)
 
   const expected =
-    /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|plugin-api\.md|outrigger\.schema\.json|plugins\/[a-z-]+\/(README\.md|example\.yaml)|dist\/(core|plugins)\/[a-z0-9/.-]+(\.d\.ts|\.js))$/
+    /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|plugin-api\.md|outrigger\.schema\.json|plugins\/[a-z-]+\/(README\.md|example\.yaml)|dist\/(package\.json|LICENSES\.txt|load\.js|chunks\/[A-Za-z0-9.-]+\.js|(core|plugins)\/[a-z0-9/.-]+\.js|types\/package\.json|types\/(core|plugins)\/[a-z0-9/.-]+\.d\.ts))$/
   t.same(
     paths.filter((path) => !expected.test(path)),
     [],
@@ -88,11 +88,13 @@ t.test('the tarball holds what a user needs and nothing else', async (t) => {
   )
   t.same(
     paths
-      .filter((path) => path.startsWith('dist/'))
-      .filter((path) => !existsSync(join(checkout, path.slice(5).replace(/(\.d\.ts|\.js)$/, '.ts')))),
+      .filter((path) => /^dist\/(types|core|plugins)\/.*\.(d\.ts|js)$/.test(path))
+      .map((path) => path.replace(/^dist\/(types\/)?/, '').replace(/(\.d\.ts|\.js)$/, '.ts'))
+      .filter((source) => !existsSync(join(checkout, source))),
     [],
-    'nothing compiled whose source is gone'
+    'nothing built whose source is gone'
   )
+  t.same(await missingChunks(paths), [], 'every file that one of them loads')
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'plugin-api.md', 'outrigger.schema.json']) {
     t.ok(paths.includes(path), path)
   }
@@ -104,6 +106,27 @@ t.test('the tarball holds what a user needs and nothing else', async (t) => {
     ]) {
       t.ok(paths.includes(file), file)
     }
+  }
+})
+
+/** What the bundle's files name of each other and the tarball does not hold. */
+async function missingChunks(paths: readonly string[]): Promise<string[]> {
+  const bundle = paths.filter((path) => path.startsWith('dist/') && path.endsWith('.js'))
+  const missing: string[] = []
+  for (const path of bundle) {
+    const text = await readFile(join(checkout, path), 'utf8')
+    for (const [, named] of text.matchAll(/require\("(\.[^"]+)"\)/g)) {
+      const found = posix.join(posix.dirname(path), named as string)
+      if (!paths.includes(found)) missing.push(`${path}: ${named}`)
+    }
+  }
+  return missing
+}
+
+t.test('the licences of what is bundled come along', async (t) => {
+  const text = await readFile(join(checkout, 'dist/LICENSES.txt'), 'utf8')
+  for (const name of ['fastify', '@fastify/http-proxy', 'undici', 'zod', 'yaml', 'tapable', 'pino', 'ws']) {
+    t.match(text, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+: (MIT|ISC)$`, 'm'), name)
   }
 })
 
