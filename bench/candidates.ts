@@ -1,18 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+// Who can take part, and how each is started.
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, type Running, start } from './children.js'
-import { type Cores, pinned } from './cores.js'
+import { pinned } from './cores.js'
+import { PEERS } from './install.js'
 import { haproxy, nginx } from './servers.js'
-
-/** What the candidates stand between and where. */
-export interface Stage {
-  readonly cores: Cores | undefined
-  /** Files of one run, gone after it. */
-  readonly directory: string
-  readonly upstream: Running
-}
+import {
+  type Base,
+  type Change,
+  idlePlugins,
+  routePlugins,
+  sidecarOf,
+  standardPath,
+  writeSidecar
+} from './sidecar.js'
+import { programOf, type Stage, surroundings } from './stage.js'
 
 /** One proxy of the comparison. */
 export interface Candidate {
@@ -35,9 +38,14 @@ export interface BareOptions {
   readonly proxy?: { readonly http2?: boolean; readonly websocket?: boolean }
 }
 
+const BARE = new URL('./peers/bare.mjs', import.meta.url)
+
 export function bare(options: BareOptions = {}): Candidate {
-  const env = { BARE: JSON.stringify(options) }
-  return script(BASELINE, '@fastify/http-proxy, bare', new URL('./peers/bare.mjs', import.meta.url), { env })
+  return script(BASELINE, '@fastify/http-proxy, bare', BARE, { env: { BARE: JSON.stringify(options) } })
+}
+
+function replyFrom(): Candidate {
+  return script('reply-from', '@fastify/reply-from', BARE, { args: ['reply-from'] })
 }
 
 /** A proxy of a few lines on Node. */
@@ -54,24 +62,75 @@ export function script(
       name,
       file: process.execPath,
       args: [...nodeOptions, fileURLToPath(file), ...args],
-      env: { ...upstreams(stage), ...env }
+      env: { ...surroundings(stage), ...env }
     })
   }
 }
 
-/** @param build the folder that the sources were compiled to */
-export function outrigger(name: string, label: string, configuration: URL, build: string): Candidate {
+/** A proxy from a package that the bench installs. */
+export function packaged(name: string): Candidate {
+  const file = new URL('./peers/package.mjs', import.meta.url)
+  const version = versionOf(name)
+  const candidate = script(name, `${name} ${version ?? ''}`.trim(), file, { args: [name, PEERS] })
+  return version === undefined
+    ? { ...candidate, missing: `${name} is not installed in bench/peers` }
+    : candidate
+}
+
+function versionOf(name: string): string | undefined {
+  const manifest = join(PEERS, 'node_modules', name, 'package.json')
+  if (!existsSync(manifest)) return undefined
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}
+
+/**
+ * Ours.
+ *
+ * @param build the folder that the sources were compiled to
+ * @param base the configuration, and what is changed in it
+ */
+export function outrigger(
+  name: string,
+  label: string,
+  build: string,
+  base: Base | URL,
+  ...changes: readonly Change[]
+): Candidate {
   return {
     name,
     label,
     command: (stage, nodeOptions = []) => ({
       name,
       file: process.execPath,
-      args: [...nodeOptions, join(build, 'plugins/bin.js'), 'run', fileURLToPath(configuration)],
-      env: { ...upstreams(stage), LOG_FILE: join(stage.directory, `${name}.log`) }
+      args: [...nodeOptions, programOf(build), 'run', fileOf(name, stage, base, changes)],
+      env: { ...surroundings(stage), LOG_FILE: join(stage.directory, `${name}.log`) }
     })
   }
 }
+
+function fileOf(name: string, stage: Stage, base: Base | URL, changes: readonly Change[]): string {
+  if (base instanceof URL) return fileURLToPath(base)
+  const { secure } = stage
+  const overTls: Change = ({ listeners: { inbound } }) => {
+    if (inbound !== undefined && secure !== undefined) inbound.tls = secure
+  }
+  return writeSidecar(stage.directory, name, sidecarOf(base, ...changes, overTls))
+}
+
+/** Ours as it is, and without the fast lane. @param prefix of the names, of another build @param words of the labels */
+export function ours(build: string, prefix = '', words = ''): Candidate[] {
+  const one = (name: string, label: string, base: Base, ...changes: Change[]) =>
+    outrigger(`${prefix}${name}`, `outrigger${words}, ${label}`, build, base, ...changes)
+  return [
+    one('none', 'no plugins', 'none'),
+    one('five', 'five plugins', 'five'),
+    one('none-standard', 'no plugins, standard path', 'none', standardPath),
+    one('five-standard', 'five plugins, standard path', 'five', standardPath)
+  ]
+}
+
+/** Those of Node with nothing on them. */
+export const NODE_PEERS = ['http-proxy-3', 'httpxy', 'fast-proxy']
 
 /**
  * All that can be measured here.
@@ -79,33 +138,30 @@ export function outrigger(name: string, label: string, configuration: URL, build
  * @param build the folder that holds ours, compiled
  * @param against other such folders to hold it against
  */
-export function candidates(build: string, against: readonly string[]): Candidate[] {
-  const none = new URL('./peers/none.yaml', import.meta.url)
-  const five = new URL('./peers/five.yaml', import.meta.url)
-  const ours = (prefix: string, words: string, folder: string) => [
-    outrigger(`${prefix}none`, `outrigger${words}, no plugins`, none, folder),
-    outrigger(`${prefix}five`, `outrigger${words}, five plugins`, five, folder)
-  ]
-  const way = { inbound: 'http1', outbound: 'http1' } as const
+export function candidates(build: string, against: readonly string[] = []): Candidate[] {
+  const plain = { inbound: 'http1', outbound: 'http1' } as const
   return [
     bare(),
-    ...ours('', '', build),
-    ...against.flatMap((folder, at) => ours(`${at + 1}-`, ` (build ${at + 1})`, folder)),
-    ...[nginx(way), haproxy(way)].filter(({ missing }) => missing === undefined)
+    replyFrom(),
+    ...NODE_PEERS.map(packaged),
+    ...ours(build),
+    ...against.flatMap((folder, at) => ours(folder, `${at + 1}-`, ` (${folder})`)),
+    nginx(plain),
+    haproxy(plain)
   ]
 }
 
-/** Sets the stage: a folder, and the service behind every proxy. */
-export async function setStage(cores: Cores | undefined): Promise<Stage> {
-  const directory = mkdtempSync(join(tmpdir(), 'outrigger-bench-'))
-  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-  const upstream = await start({
-    name: 'upstream',
-    file: process.execPath,
-    args: [fileURLToPath(new URL('./peers/upstream.mjs', import.meta.url))],
-    addresses: 2
-  })
-  return { cores, directory, upstream }
+/** How many plugins that do nothing. */
+export const COUNTS = [1, 5, 20]
+
+/** Ours with plugins that do nothing. */
+export function idlers(build: string): Candidate[] {
+  return (['sync', 'async'] as const).flatMap((kind) =>
+    COUNTS.map((count) => {
+      const label = `outrigger, ${count} that ${count === 1 ? 'does' : 'do'} nothing, ${kind}`
+      return outrigger(`${kind}-${count}`, label, build, 'none', routePlugins(idlePlugins(count, kind)))
+    })
+  )
 }
 
 /** Starts one on the proxies' core. */
@@ -117,8 +173,4 @@ export async function enter(
   const command = await candidate.command(stage, nodeOptions)
   const on = stage.cores === undefined ? [] : [stage.cores.proxy]
   return start({ ...command, ...pinned(on, command.file, command.args) })
-}
-
-export function upstreams({ upstream }: Stage): Record<string, string> {
-  return { UPSTREAM_A: upstream.urls.get('a') as string, UPSTREAM_B: upstream.urls.get('b') as string }
 }

@@ -38,11 +38,13 @@ export interface Command {
   readonly addresses?: number
   /** For one that says nothing: it is ready once this port of loopback accepts. */
   readonly port?: number
+  /** That it speaks TLS on that port. */
+  readonly secure?: boolean
 }
 
 /** @throws Error with what the process wrote, when it ends or is not ready in time */
 export async function start(command: Command): Promise<Running> {
-  const { name, file, args, env, addresses = 1, port } = command
+  const { name, file, args, env, addresses = 1, port, secure = false } = command
   const startedAt = performance.now()
   const child = spawn(file, args, {
     env: { ...process.env, NODE_ENV: 'production', ...env },
@@ -69,7 +71,7 @@ export async function start(command: Command): Promise<Running> {
       })
     }
   })
-  if (port !== undefined) urls.set('inbound', `http://127.0.0.1:${port}`)
+  if (port !== undefined) urls.set('inbound', `${secure ? 'https' : 'http'}://127.0.0.1:${port}`)
   const timeout = new AbortController()
   const outcome = await Promise.race([
     (port === undefined ? heard : accepting(port, timeout.signal)).then(() => 'ready' as const),

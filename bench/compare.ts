@@ -1,7 +1,8 @@
-import { type Candidate, enter, type Stage } from './candidates.js'
+import { type Candidate, enter } from './candidates.js'
 import type { Spinner } from './cores.js'
 import type { Row } from './report.js'
 import { measure, type Plan, type Scenario, target } from './rounds.js'
+import type { Stage } from './stage.js'
 
 export interface Comparison {
   readonly stage: Stage

@@ -1,5 +1,5 @@
 // Who runs where. A proxy has a core of its own; what drives it and what it forwards to share the other.
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { has } from './machine.js'
 
@@ -34,26 +34,51 @@ function allowed(): number[] {
   })
 }
 
-/** Keeps a core from going idle, and takes nothing from whoever wants it. */
-export interface Spinner {
-  readonly core: number
-  readonly pid: number
-}
-
 /**
- * A hypervisor takes an idle core away and is slow to give it back, which costs a measurement half its time now and
- * then. A spinner at the system's idle priority keeps it awake.
+ * Keeps a core from going idle, and takes nothing from whoever wants it: a hypervisor takes an idle core away and is slow
+ * to give it back, which costs a measurement half its time now and then.
  */
-export function spin(cores: Cores | undefined): Spinner[] {
-  if (cores === undefined || !has('chrt')) return []
-  return [cores.proxy, cores.load].map((core) => {
+export class Spinner {
+  readonly core: number
+  #child: ChildProcess
+
+  constructor(core: number) {
+    this.core = core
+    this.#child = this.#start()
+    process.on('exit', () => this.#child.kill('SIGKILL'))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  /** For the time that something else keeps the core awake, and at the same priority. */
+  async without<T>(run: () => Promise<T>): Promise<T> {
+    this.#child.kill('SIGKILL')
+    try {
+      return await run()
+    } finally {
+      this.#child = this.#start()
+    }
+  }
+
+  #start(): ChildProcess {
     // It looks whether the bench is still there, for one that is killed cannot end it.
     const loop = `while kill -0 ${process.pid} 2>/dev/null; do i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; done`
-    const child = spawn('taskset', ['-c', String(core), 'chrt', '-i', '0', 'sh', '-c', loop], {
-      stdio: 'ignore'
-    })
+    const command = ['-c', String(this.core), ...atIdlePriority('sh', ['-c', loop])]
+    const child = spawn('taskset', command, { stdio: 'ignore' })
     child.on('error', () => {})
-    process.on('exit', () => child.kill('SIGKILL'))
-    return { core, pid: child.pid ?? 0 }
-  })
+    return child
+  }
+}
+
+/** A command that the system runs when nothing else wants to; all of it is one list of arguments. */
+export function atIdlePriority(file: string, args: readonly string[]): string[] {
+  return ['chrt', '-i', '0', file, ...args]
+}
+
+/** One on each core; none where the system knows no such priority. */
+export function spin(cores: Cores | undefined): Spinner[] {
+  if (cores === undefined || !has('chrt')) return []
+  return [cores.proxy, cores.load].map((core) => new Spinner(core))
 }

@@ -20,6 +20,11 @@ export function has(program: string): boolean {
   return is
 }
 
+/** Looks anew: something has been installed. */
+export function forget(): void {
+  found.clear()
+}
+
 /** One line each, for people. */
 export function describeMachine(): string[] {
   const versions = [

@@ -1,5 +1,8 @@
 // Samples into a table. Best is the round that was disturbed least; the median says what to expect.
 import type { Sample } from './rounds.js'
+import { median, ratioOfRounds } from './statistics.js'
+
+export { median }
 
 export interface Row {
   readonly name: string
@@ -23,11 +26,11 @@ export function ratios(row: Row, baseline: Row): Ratios {
   return {
     throughput: {
       best: Math.max(...rates) / Math.max(...theirs),
-      median: median(rates.map((one, i) => one / (theirs[i] as number)))
+      median: ratioOfRounds(rates, theirs)
     },
     cpu: {
       best: Math.min(...theirCpus) / Math.min(...cpus),
-      median: median(cpus.map((one, i) => (theirCpus[i] as number) / one))
+      median: ratioOfRounds(theirCpus, cpus)
     }
   }
 }
@@ -97,14 +100,8 @@ export function figure(value: number, digits: number): string {
   return Number.isFinite(value) ? value.toFixed(digits) : '-'
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  if (sorted.length % 2 === 1) return sorted[middle] as number
-  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
-}
-
-function rate({ requests, seconds }: Sample): number {
+/** Requests a second. */
+export function rate({ requests, seconds }: Sample): number {
   return requests / seconds
 }
 

@@ -1,9 +1,10 @@
 // nginx and HAProxy, each with one thread, as a candidate of any scenario.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Candidate, Stage } from './candidates.js'
+import type { Candidate } from './candidates.js'
 import { has } from './machine.js'
+import type { Stage } from './stage.js'
 
 /** What a proxy is spoken to in, and what it speaks to its service. */
 export interface Way {
@@ -28,6 +29,10 @@ export function nginx({ inbound, outbound }: Way): Candidate {
       const port = await freePort()
       const servers = hosts(stage).map((host) => `server ${host};`)
       const file = join(stage.directory, 'nginx.conf')
+      const { secure } = stage
+      const tls =
+        secure === undefined ? '' : `ssl_certificate ${secure.cert}; ssl_certificate_key ${secure.key};`
+      const ways = `${inbound === 'http2' ? ' http2' : ''}${secure === undefined ? '' : ' ssl'}`
       writeFileSync(
         file,
         `daemon off; master_process off; pid ${stage.directory}/nginx.pid; error_log stderr crit;
@@ -36,16 +41,24 @@ http {
   access_log off;
   client_body_temp_path ${stage.directory}/body; proxy_temp_path ${stage.directory}/proxy;
   fastcgi_temp_path ${stage.directory}/f; uwsgi_temp_path ${stage.directory}/u; scgi_temp_path ${stage.directory}/s;
-  keepalive_requests 1000000000;
+  keepalive_requests 1000000000; client_max_body_size 0;
+  # Bodies pass by as they come, as with the others, and not by way of a file.
+  proxy_request_buffering off; proxy_max_temp_file_size 0;
   upstream app { ${servers.join(' ')} keepalive 256; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port} backlog=1024${inbound === 'http2' ? ' http2' : ''};
+    listen 127.0.0.1:${port} backlog=1024${ways}; ${tls}
     location / { ${FORWARDS[outbound]} }
   }
 }
 `
       )
-      return { name: 'nginx', file: 'nginx', args: ['-p', stage.directory, '-c', file], port }
+      return {
+        name: 'nginx',
+        file: 'nginx',
+        args: ['-p', stage.directory, '-c', file],
+        port,
+        secure: secure !== undefined
+      }
     }
   }
 }
@@ -57,6 +70,11 @@ export function haproxy({ inbound, outbound }: Way): Candidate {
     missing: has('haproxy') ? undefined : 'HAProxy is not installed',
     async command(stage) {
       const port = await freePort()
+      const { secure } = stage
+      const pem = join(stage.directory, 'haproxy.pem')
+      if (secure !== undefined)
+        writeFileSync(pem, readFileSync(secure.cert, 'utf8') + readFileSync(secure.key, 'utf8'))
+      const ways = `${inbound === 'http2' ? ' proto h2' : ''}${secure === undefined ? '' : ` ssl crt ${pem}`}`
       const protocol = outbound === 'http2' ? ' proto h2' : ''
       const servers = hosts(stage).map((host, at) => `  server s${at} ${host}${protocol}`)
       const file = join(stage.directory, 'haproxy.cfg')
@@ -73,13 +91,19 @@ defaults
   timeout tunnel 60s
   http-reuse always
 frontend inbound
-  bind 127.0.0.1:${port} backlog 1024${inbound === 'http2' ? ' proto h2' : ''}
+  bind 127.0.0.1:${port} backlog 1024${ways}
   default_backend app
 backend app
 ${servers.join('\n')}
 `
       )
-      return { name: 'haproxy', file: 'haproxy', args: ['-db', '-f', file], port }
+      return {
+        name: 'haproxy',
+        file: 'haproxy',
+        args: ['-db', '-f', file],
+        port,
+        secure: secure !== undefined
+      }
     }
   }
 }

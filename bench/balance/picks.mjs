@@ -46,6 +46,7 @@ async function pickOf(config, endpoints) {
     endpoints,
     inFlight: endpoints.reduce((sum, { inFlight }) => sum + inFlight, 0),
     arrange() {},
+    drawBy() {},
     keep(name, create) {
       const known = kept.get(name) ?? new Map()
       kept.set(name, known)

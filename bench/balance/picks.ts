@@ -1,10 +1,11 @@
 // `npm run bench -- picks`: what the choice of an endpoint costs, policy by policy, of 10 endpoints and of 10,000.
 import { fileURLToPath } from 'node:url'
-import type { Stage } from '../candidates.js'
 import { output } from '../children.js'
 import { pinned } from '../cores.js'
-import type { Protocols } from '../protocols/compare.js'
+import type { Bench } from '../mode.js'
+import type { Outcome } from '../outcome.js'
 import { figure, markdown } from '../report.js'
+import { unbundled } from '../unbundled.js'
 
 /** ns of 10 endpoints and of 10,000, by what their weights are. */
 type Costs = Readonly<Record<string, readonly [few: number, many: number]>>
@@ -23,15 +24,16 @@ const POLICIES: Readonly<Record<string, object>> = {
 
 /** How many times the cost at 10 endpoints it may be at 10,000. */
 const WITHIN = 2
-const ROUNDS = { full: 40, smoke: 1 }
+const ROUNDS = { full: 40, short: 10, smoke: 1 }
 
-/** @param build the folder that holds ours, compiled */
-export async function picks({ cores }: Stage, build: string, smoke: boolean): Promise<Protocols> {
+export async function picks({ stage: { cores }, build, size, say }: Bench): Promise<Outcome> {
+  const smoke = size === 'smoke'
   const script = fileURLToPath(new URL('./picks.mjs', import.meta.url))
-  const rounds = String(smoke ? ROUNDS.smoke : ROUNDS.full)
+  const modules = await unbundled(build, say)
+  const rounds = String(ROUNDS[size])
   const lines: string[][] = []
   for (const [label, config] of Object.entries(POLICIES)) {
-    const args = [script, build, rounds, JSON.stringify(config)]
+    const args = [script, modules, rounds, JSON.stringify(config)]
     const command = pinned(cores === undefined ? [] : [cores.proxy], process.execPath, args)
     const costs: Costs = JSON.parse(await output(command.file, command.args))
     for (const [weights, [few, many]] of Object.entries(costs)) {
@@ -42,7 +44,7 @@ export async function picks({ cores }: Stage, build: string, smoke: boolean): Pr
   }
   const head = ['policy', 'weights', 'of 10, ns', 'of 10,000, ns', `times, at most ${WITHIN}`]
   return {
-    sections: ['### A pick, in processor time, its least disturbed round', markdown(head, lines)],
+    parts: ['### A pick, in processor time, its least disturbed round', markdown(head, lines)],
     failed: 0
   }
 }

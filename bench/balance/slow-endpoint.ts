@@ -1,12 +1,14 @@
 // `npm run bench -- slow-endpoint`: what callers feel of one slow endpoint among five, by the policy that chooses. Real
 // sockets, closed loop.
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Stage } from '../candidates.js'
 import { type Running, start } from '../children.js'
 import { pinned } from '../cores.js'
-import type { Protocols } from '../protocols/compare.js'
-import { figure, markdown, median } from '../report.js'
+import { type Bench, type BySize, planOf } from '../mode.js'
+import type { Outcome, Target } from '../outcome.js'
+import { figure, markdown } from '../report.js'
+import type { Plan } from '../rounds.js'
+import { programOf } from '../stage.js'
+import { median } from '../statistics.js'
 import { type Calls, calls } from './calls.js'
 
 const POLICIES = ['round-robin', 'random', 'least-request', 'least-response-time'] as const
@@ -15,15 +17,21 @@ const FAST = 40
 const SLOW = 50 * FAST
 const CONNECTIONS = 20
 /** What part of round robin's p99 least-response-time's may be. */
-const WANTED = 1 / 3
+const WANTED = 0.33
 
-/** @param build the folder that holds ours, compiled */
-export async function slowEndpoint(
-  { cores }: Stage,
-  build: string,
-  plan: { readonly rounds: number; readonly seconds: number; readonly warmUp: number },
-  say: (text: string) => void
-): Promise<Protocols> {
+const PLANS: BySize<Plan> = {
+  full: { starts: 1, rounds: 3, seconds: 4, warmUp: 3 },
+  short: { starts: 1, rounds: 2, seconds: 3, warmUp: 2 },
+  smoke: { starts: 1, rounds: 1, seconds: 1, warmUp: 0 }
+}
+
+export async function slowEndpoint(bench: Bench): Promise<Outcome> {
+  const {
+    stage: { cores },
+    build,
+    say
+  } = bench
+  const plan = planOf(bench, PLANS)
   const services = await start({
     name: 'services',
     file: process.execPath,
@@ -36,7 +44,7 @@ export async function slowEndpoint(
   const file = fileURLToPath(new URL('./slow-endpoint.yaml', import.meta.url))
   const proxies: Running[] = []
   for (const policy of POLICIES) {
-    const args = [join(build, 'plugins/bin.js'), 'run', file]
+    const args = [programOf(build), 'run', file]
     const command = pinned(cores === undefined ? [] : [cores.proxy], process.execPath, args)
     proxies.push(await start({ name: policy, ...command, env: { ...env, POLICY: policy } }))
   }
@@ -58,17 +66,17 @@ export async function slowEndpoint(
   const reached = p99(POLICIES.length - 1) / roundRobin
   const head = ['policy', 'p50 ms', 'p99 ms', "times round robin's", 'requests/s', 'failed']
   const label = `### Four endpoints of ${FAST} ms and one of ${SLOW} ms, ${CONNECTIONS} connections`
-  const verdict = `p99 of least-response-time, times round robin's: ${figure(reached, 2)}, at most ${figure(WANTED, 2)}: **${reached <= WANTED ? 'met' : 'missed'}**`
+  const target: Target = { what: "p99 of least-response-time, times round robin's", reached, atMost: WANTED }
   await Promise.all([...proxies, services].map((each) => each.stop()))
   return {
-    sections: [label, markdown(head, lines), verdict],
+    parts: [label, markdown(head, lines), target],
     failed: loads.flat().reduce((sum, { failed }) => sum + failed, 0)
   }
 }
 
 async function inTurns(
   proxies: readonly Running[],
-  plan: { readonly rounds: number; readonly seconds: number; readonly warmUp: number },
+  plan: Plan,
   say: (text: string) => void
 ): Promise<Calls[][]> {
   const run = (proxy: Running, seconds: number) =>

@@ -86,6 +86,7 @@ export async function driveStreams(
     requests: result.done * units,
     seconds: result.seconds,
     failed: Math.max(result.failed, short),
+    mean: result.mean,
     p50: Number.NaN,
     p99: Number.NaN
   }

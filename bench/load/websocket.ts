@@ -12,5 +12,5 @@ export async function driveMessages(
   const script = fileURLToPath(new URL('./websocket.mjs', import.meta.url))
   const said = await output(process.execPath, [script, url, ...[connections, seconds, bytes].map(String)])
   const { messages, failed, seconds: elapsed } = JSON.parse(said)
-  return { requests: messages, failed, seconds: elapsed, p50: Number.NaN, p99: Number.NaN }
+  return { requests: messages, failed, seconds: elapsed, mean: Number.NaN, p50: Number.NaN, p99: Number.NaN }
 }

@@ -1,28 +1,21 @@
 // What `npm run bench -- memory` and `-- idle` print.
-import type { Stage } from '../candidates.js'
-import type { Protocols } from '../protocols/compare.js'
+import type { Bench, BySize } from '../mode.js'
+import type { Outcome } from '../outcome.js'
 import { idleTable, measureIdle } from './idle.js'
 import { FLAT_WITHIN, HEAP, type MemorySettings, measureMemory, memoryTable } from './measure.js'
 
 const GIB = 2 ** 30
-const FULL = { bytes: 2 * GIB, connections: 10_000 }
-const SMOKE = { bytes: GIB / 4, connections: 500 }
+const BYTES: BySize<number> = { full: 2 * GIB, short: GIB, smoke: GIB / 4 }
+const CONNECTIONS: BySize<number> = { full: 10_000, short: 10_000, smoke: 500 }
 
-/** @param build the folder that holds ours, compiled */
-function settings({ cores }: Stage, build: string, say: (text: string) => void): MemorySettings {
+function settings({ stage: { cores }, build, say }: Bench): MemorySettings {
   return { build, on: cores === undefined ? [] : [cores.proxy], say }
 }
 
-/** @param smoke small bodies */
-export async function memory(
-  stage: Stage,
-  build: string,
-  smoke: boolean,
-  say: (text: string) => void
-): Promise<Protocols> {
-  const results = await measureMemory(settings(stage, build, say), (smoke ? SMOKE : FULL).bytes)
+export async function memory(bench: Bench): Promise<Outcome> {
+  const results = await measureMemory(settings(bench), BYTES[bench.size])
   return {
-    sections: [
+    parts: [
       `### Bodies through a process of ${HEAP} MiB (\`--max-old-space-size\`), to grow by ${FLAT_WITHIN} MiB at the most`,
       memoryTable(results)
     ],
@@ -30,17 +23,10 @@ export async function memory(
   }
 }
 
-/** @param smoke few connections */
-export async function idle(
-  stage: Stage,
-  build: string,
-  smoke: boolean,
-  say: (text: string) => void
-): Promise<Protocols> {
-  const { connections } = smoke ? SMOKE : FULL
-  const results = await measureIdle(settings(stage, build, say), stage.directory, connections)
+export async function idle(bench: Bench): Promise<Outcome> {
+  const results = await measureIdle(settings(bench), bench.stage.directory, CONNECTIONS[bench.size])
   return {
-    sections: ['### Connections on which nothing happens', idleTable(results)],
+    parts: ['### Connections on which nothing happens', idleTable(results)],
     failed: results.filter(({ trouble }) => trouble !== undefined).length
   }
 }

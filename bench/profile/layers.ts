@@ -37,6 +37,9 @@ const LAYERS: readonly [pattern: RegExp, layer: string][] = [
   [/node_modules\/(fastify|find-my-way|avvio|@fastify)\//, 'fastify'],
   [/node_modules\/tapable\//, 'hooks (tapable)'],
   [/node_modules\/([^/]+)\//, 'package $1'],
+  // The fast lane, which is files of folders that have others too.
+  [/\/core\/(exchange|server|service)\/lane[^/]*$/, 'fast lane: core/$1'],
+  [/\/core\/http1\//, 'fast lane: core/http1'],
   [/\/core\/(hooks|exchange|server|service|route|metrics|pipeline)\//, 'core/$1'],
   [/\/core\//, 'core, the rest'],
   [/\/plugins\/([^/]+)\//, 'plugin $1']

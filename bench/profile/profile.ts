@@ -1,30 +1,41 @@
 // Where a request's time goes: one candidate under V8's profiler.
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Candidate, enter, type Stage } from '../candidates.js'
+import { type Candidate, enter } from '../candidates.js'
 import { cpuSeconds } from '../cpu-time.js'
 import { figure, markdown } from '../report.js'
 import { type Scenario, target } from '../rounds.js'
+import type { Stage } from '../stage.js'
 import { type CpuProfile, readProfile } from './layers.js'
 
+/** s */
 const WARM_UP = 2
 
-/** @returns tables of layers and of functions @throws Error for a candidate that is not Node's */
+export interface Profiled {
+  readonly label: string
+  /** µs of a request, by layer. */
+  readonly layers: ReadonlyMap<string, number>
+  readonly failed: number
+  /** Tables of layers and of functions. */
+  readonly text: string
+}
+
+/** @throws Error for a candidate that is not Node's */
 export async function profile(
   candidate: Candidate,
   stage: Stage,
   scenario: Scenario,
-  seconds: number
-): Promise<string> {
-  const directory = join(stage.directory, 'profile')
-  mkdirSync(directory)
+  seconds: number,
+  warmUp = WARM_UP
+): Promise<Profiled> {
+  const directory = mkdtempSync(join(stage.directory, 'profile-'))
   const options = ['--cpu-prof', `--cpu-prof-dir=${directory}`, '--cpu-prof-interval=500']
   const proxy = await enter(candidate, stage, options)
   const url = target(proxy, scenario)
-  await scenario.drive(url, WARM_UP)
+  await scenario.drive(url, warmUp, proxy.name)
   const before = cpuSeconds(proxy.pid) ?? Number.NaN
   const from = performance.now() - proxy.startedAt
-  const { requests, failed } = await scenario.drive(url, seconds)
+  const { requests, failed } = await scenario.drive(url, seconds, proxy.name)
   const to = performance.now() - proxy.startedAt
   const cpu = (((cpuSeconds(proxy.pid) ?? Number.NaN) - before) / requests) * 1e6
   await proxy.stop()
@@ -38,9 +49,15 @@ export async function profile(
     `${figure((time / total) * 100, 1)}%`,
     figure(time / requests, 2)
   ]
-  return [
+  const text = [
     `${candidate.label}: ${requests} requests, ${failed} failed, ${figure(cpu, 1)} µs of processor time each under the profiler`,
     markdown(['layer', 'self time', 'µs/request'], layers.map(line)),
     markdown(['function', 'self time', 'µs/request'], functions.slice(0, 40).map(line))
   ].join('\n\n')
+  return {
+    label: candidate.label,
+    layers: new Map(layers.map(({ name, time }) => [name, time / requests])),
+    failed,
+    text
+  }
 }

@@ -1,12 +1,11 @@
 // `npm run bench -- h2load`: 100 connections of 10 streams, with TLS and without, to either kind of service. What counts
 // is that no request fails.
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { enter, type Stage } from '../candidates.js'
-import { output } from '../children.js'
+import { enter } from '../candidates.js'
 import { cpuSeconds } from '../cpu-time.js'
 import { h2load, h2loadMissing } from '../load/h2load.js'
 import { figure, markdown } from '../report.js'
+import { certificateIn, programOf, type Stage } from '../stage.js'
 import type { Protocols } from './compare.js'
 import { startService } from './scenarios.js'
 
@@ -32,9 +31,8 @@ export async function manyStreams(
     say(text)
     return { sections: [`- ${text}`], failed: 0 }
   }
-  const program = join(build, 'plugins/bin.js')
-  const certificates = join(stage.directory, 'certs')
-  await output(process.execPath, [program, 'certs', 'dev', '--out', certificates])
+  const program = programOf(build)
+  const { cert, key } = await certificateIn(stage, build)
   const [a, b] = stage.upstream.urls.values()
   const service = await startService('plain', stage)
   const [a2, b2] = service.urls.values()
@@ -49,8 +47,8 @@ export async function manyStreams(
         args: [program, 'run', configuration],
         addresses: 2,
         env: {
-          CERTIFICATE: join(certificates, 'localhost.pem'),
-          KEY: join(certificates, 'localhost.key'),
+          CERTIFICATE: cert,
+          KEY: key,
           UPSTREAM_A: a as string,
           UPSTREAM_B: b as string,
           UPSTREAM_2A: a2 as string,

@@ -2,14 +2,16 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bare, type Candidate, type Stage } from '../candidates.js'
+import { bare, type Candidate, packaged } from '../candidates.js'
 import { type Running, start } from '../children.js'
 import { driveStreams, h2loadMissing, type Streams } from '../load/h2load.js'
 import { driveMessages } from '../load/websocket.js'
-import { scenarios as requests, type Scenario } from '../rounds.js'
+import { plainGet } from '../matrix/scenarios.js'
+import type { Scenario } from '../rounds.js'
 import { haproxy, nginx, type Way } from '../servers.js'
+import type { Stage } from '../stage.js'
 import { checkCall, checkPlain } from './check.js'
-import { hook, ours, packages, piping } from './peers.js'
+import { hook, ours, piping } from './peers.js'
 
 const BYTES = 128
 /** gRPC's own, before each message: a flag and a length. */
@@ -35,15 +37,14 @@ export interface ProtocolScenario extends Scenario {
 export interface Surroundings {
   /** The folder that holds ours, compiled. */
   readonly build: string
-  /** Where packages are installed that are none of this repository's. */
-  readonly packages: string | undefined
   /** Of one run. */
   readonly directory: string
 }
 
 /** All of them, each with those who can take part in it and those who could. */
-export function protocolScenarios({ build, packages: folder, directory }: Surroundings): ProtocolScenario[] {
-  const get = requests[0] as Scenario
+export function protocolScenarios({ build, directory }: Surroundings): ProtocolScenario[] {
+  const get = plainGet
+  const packages = ['http-proxy-3', 'httpxy'].map(packaged)
   const frame = join(directory, 'message.bin')
   writeFileSync(frame, Buffer.concat([Buffer.from([0, 0, 0, 0, BYTES]), Buffer.alloc(BYTES, 'x')]))
   const call: Streams = {
@@ -65,7 +66,7 @@ export function protocolScenarios({ build, packages: folder, directory }: Surrou
       unit: 'request',
       service: 'http1',
       missing: undefined,
-      candidates: [ours(build, http1), bare(), ...packages(folder), ...beside(http1)]
+      candidates: [ours(build, http1), bare(), ...packages, ...beside(http1)]
     },
     {
       name: 'http2',
@@ -126,7 +127,7 @@ export function protocolScenarios({ build, packages: folder, directory }: Surrou
         ours(build, websocket),
         hook(build),
         bare({ proxy: { websocket: true } }),
-        ...packages(folder),
+        ...packages,
         ...beside(websocket)
       ],
       drive: (url, seconds) => driveMessages(url, SOCKETS, BYTES, seconds)

@@ -1,8 +1,8 @@
 import type { PluginListing } from '../../../core/config/define.js'
+import { lineChart } from '../../plot.js'
 import { figure, markdown } from '../../report.js'
 import { exponential } from '../distribution.js'
 import { Histogram } from '../histogram.js'
-import { lineChart } from '../plot.js'
 import { type Outcome, simulate } from '../simulation.js'
 import {
   between,

@@ -1,7 +1,7 @@
 import type { PluginListing } from '../../../core/config/define.js'
+import { barChart } from '../../plot.js'
 import { figure, markdown } from '../../report.js'
 import { lognormal, mixture } from '../distribution.js'
-import { barChart } from '../plot.js'
 import { type Outcome, simulate } from '../simulation.js'
 import { addedLoad, failed, latencies, type Plan, percent, type Report, type Scenario } from './scenario.js'
 

@@ -1,6 +1,6 @@
+import { barChart } from '../../plot.js'
 import { figure, markdown } from '../../report.js'
 import { lognormal } from '../distribution.js'
-import { barChart } from '../plot.js'
 import { type Listings, type Outcome, type SimulatedEndpoint, simulate } from '../simulation.js'
 import { failed, latencies, type Plan, percent, type Report, type Scenario, variation } from './scenario.js'
 

@@ -1,7 +1,7 @@
 import type { PluginListing } from '../../../core/config/define.js'
+import { lineChart } from '../../plot.js'
 import { figure, markdown } from '../../report.js'
 import { exponential } from '../distribution.js'
-import { lineChart } from '../plot.js'
 import type { Fault } from '../server.js'
 import { type Outcome, simulate } from '../simulation.js'
 import { between, overTime, type Plan, percent, type Report, type Scenario, sum } from './scenario.js'

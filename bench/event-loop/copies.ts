@@ -1,11 +1,11 @@
-// What a worker call costs: `npx jiti bench/workers.ts [FOLDER]`, FOLDER being a build (default: dist). Cases take
-// turns, so that what disturbs one disturbs all; each line has the best round and the median.
+// What a worker call costs: `npx jiti bench/event-loop/copies.ts FOLDER ROUNDS`, FOLDER being a build. Cases take turns,
+// so that what disturbs one disturbs all. Prints JSON: each case's best round and median, the refusal last.
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { WorkerPool } from '../core/workers/pool.js'
-import type * as Worker from './workers.worker.js'
+import type { WorkerPool } from '../../core/workers/pool.js'
+import type * as Worker from './copies.worker.js'
 
-const ROUNDS = 9
+const ROUNDS = Number(process.argv[3] ?? 9)
 const MAX_QUEUE = 16
 const SIZES = [8 * 1024, 256 * 1024, 1024 * 1024]
 
@@ -29,7 +29,7 @@ const { WorkerPool: Pool } = (await import(new URL('core/workers/pool.js', build
 const { pin } = await import(new URL('core/workers/buffers.js', build).href)
 
 const pool = new Pool({ threads: 1, maxQueue: MAX_QUEUE, maxHeap: 256 * 1024 * 1024, modules: {} })
-const file = new URL('./workers.worker.js', import.meta.url)
+const file = new URL('./copies.worker.js', import.meta.url)
 const nothing = pool.bind<typeof Worker.nothing>(file, 'nothing')
 const back = pool.bind<typeof Worker.back>(file, 'back')
 const hold = pool.bind<typeof Worker.hold>(file, 'hold')
@@ -61,9 +61,10 @@ for (let round = 0; round <= ROUNDS; round++) {
     if (round > 0) costs.set(each.name, [...(costs.get(each.name) ?? []), cost])
   }
 }
-for (const [name, all] of costs) print(name, all)
-print(`refused, as ${MAX_QUEUE} calls wait`, await shed())
+const refused = `refused, as ${MAX_QUEUE} calls wait`
+const said = [...[...costs].map(([name, all]) => told(name, all)), told(refused, await shed())]
 await pool.close()
+process.stdout.write(`${JSON.stringify(said)}\n`)
 
 async function measure({ calls, run }: Case): Promise<Cost> {
   const cpu = process.cpuUsage()
@@ -94,10 +95,10 @@ function costOf(start: number, since: NodeJS.CpuUsage, calls: number): Cost {
   return { wall: (wall * 1000) / calls, cpu: (user + system) / calls }
 }
 
-function print(name: string, all: readonly Cost[]): void {
+function told(name: string, all: readonly Cost[]) {
   const [wall, cpu] = [all.map((cost) => cost.wall), all.map((cost) => cost.cpu)].map((values) => {
     const sorted = values.sort((one, other) => one - other)
-    return `${sorted[0]?.toFixed(1)} (${sorted[sorted.length >> 1]?.toFixed(1)})`
+    return [sorted[0], sorted[sorted.length >> 1]]
   })
-  process.stdout.write(`${name.padEnd(36)} wall ${wall} µs, cpu ${cpu} µs\n`)
+  return { name, wall, cpu }
 }
