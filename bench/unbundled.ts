@@ -1,6 +1,6 @@
 // A build of which each source is a file of its own. What is bundled cannot be told apart by a profiler, and no part of it
 // can be measured by itself.
-import { existsSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { output } from './children.js'
 import { root } from './machine.js'
@@ -26,7 +26,11 @@ async function compile(say: (text: string) => void): Promise<string> {
   say('compiling the sources into bench/.build, since the build is a bundle')
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const info = join(FOLDER, '.tsbuildinfo')
+  const build = join(FOLDER, 'dist')
+  mkdirSync(build, { recursive: true })
+  // A build looks for its own version beside itself.
+  copyFileSync(join(root, 'package.json'), join(FOLDER, 'package.json'))
   const settings = ['--declaration', 'false', '--incremental', '--tsBuildInfoFile', info]
-  await output(process.execPath, [tsc, '-p', root, '--outDir', FOLDER, ...settings])
-  return FOLDER
+  await output(process.execPath, [tsc, '-p', root, '--outDir', build, ...settings])
+  return build
 }
