@@ -53,7 +53,7 @@ t.test('plain requests stay: with bodies, in pieces and in a pipeline', async (t
     '[GET /6 0]'
   ])
   client.write(get('/7', 'Connection: close\r\n'))
-  t.match(await client.closed(), /Connection: close\r\n[^]*\[GET \/7 0\]$/, 'and ends when it is asked to')
+  t.match(await client.closed(), /Connection: close\r\n[\s\S]*\[GET \/7 0\]$/, 'and ends when it is asked to')
   t.equal(await handovers(proxy), 0)
 })
 
@@ -68,7 +68,7 @@ const ODD: readonly (readonly [name: string, bytes: string, answer: RegExp])[] =
   [
     'an expectation',
     'POST /odd HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
-    /100 Continue[^]*\[POST \/odd 3\]/
+    /100 Continue[\s\S]*\[POST \/odd 3\]/
   ],
   ['a field of the connection', get('/odd', 'Connection: x-a\r\nX-A: 1\r\n'), /\[GET \/odd 0\]/],
   ['a tab in a value', get('/odd', 'X-A: a\tb\r\n'), /\[GET \/odd 0\]/],
@@ -197,7 +197,7 @@ t.test('a drain ends what is idle, and the rest with its answer', async (t) => {
   const drained = proxy.proxy.drain()
   await Promise.all([unasked.closed(), idle.closed()])
   held[0]?.()
-  t.match(await busy.closed(), /connection: close\r\n[^]*\[slow\]$/i)
+  t.match(await busy.closed(), /connection: close\r\n[\s\S]*\[slow\]$/i)
   await drained
 })
 
