@@ -4,7 +4,15 @@ import type { Allowance } from './allowance.js'
 /** Exchanges that may wait for a place; more are refused one at once. */
 const MAX_WAITING = 1_000
 
+/**
+ * Marks an attempt that is counted with whom it is counted by, so that an end without a beginning counts for nothing. A set of
+ * them would cost more in garbage collection than all else here, and a mark of each budget's own would give the attempts of
+ * thousands of routes as many shapes, which the engine has no short way to.
+ */
+const COUNTED = Symbol('counted')
+
 type Marked = Attempt & { [mark: symbol]: boolean }
+type Counted = Attempt & { [COUNTED]?: Budget | readonly Budget[] | undefined }
 
 interface Waiter {
   readonly attempt: Attempt
@@ -19,9 +27,6 @@ interface Waiter {
 export class Budget {
   readonly #limit: Limit
   readonly #allowance: Allowance
-  /** Marks an attempt that is counted, so that an end without a beginning counts for nothing. A set of them would cost
-   *  more in garbage collection than all else here. */
-  readonly #counted = Symbol('counted')
   /** Marks a hedge that has given its place back. */
   readonly #given = Symbol('given')
   /** Exchanges that hold a place, to the attempt that the place was taken after. */
@@ -45,7 +50,10 @@ export class Budget {
     // Second tries are what is bounded, and not by themselves.
     if (attempt.reason === 'hedge' || this.#retrying.has(exchange)) return
     this.#allowance.began()
-    ;(attempt as Marked)[this.#counted] = true
+    const counted = attempt as Counted
+    const others = counted[COUNTED]
+    // Several retries may stand on a route.
+    counted[COUNTED] = others === undefined ? this : [this, ...listed(others)]
   }
 
   /** Also the end of the retry, when one that was cancelled or broken was never judged. */
@@ -58,8 +66,15 @@ export class Budget {
   }
 
   #uncount(attempt: Attempt): void {
-    if ((attempt as Marked)[this.#counted] !== true) return
-    ;(attempt as Marked)[this.#counted] = false
+    const counted = attempt as Counted
+    const by = counted[COUNTED]
+    if (by === undefined) return
+    if (by === this) counted[COUNTED] = undefined
+    else {
+      const others = listed(by)
+      if (!others.includes(this)) return
+      counted[COUNTED] = others.filter((budget) => budget !== this)
+    }
     this.#allowance.ended()
   }
 
@@ -184,4 +199,8 @@ export class Budget {
       this.#limit.waiting = this.#waiting.size
     })
   }
+}
+
+function listed(budgets: Budget | readonly Budget[]): readonly Budget[] {
+  return budgets instanceof Budget ? [budgets] : budgets
 }
