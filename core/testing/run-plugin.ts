@@ -4,6 +4,7 @@ import { Fields } from '../exchange/fields.js'
 import { Http1Downstream } from '../exchange/http1.js'
 import type { Lifecycle } from '../exchange/lifecycle.js'
 import { Deadlines } from '../hooks/deadlines.js'
+import { Pace } from '../hooks/pace.js'
 import { type ConfigSchema, definePlugin, type Plugin, type PluginDefinition } from '../hooks/plugin.js'
 import type { Exchange, HeaderList, PluginHooks, Result } from '../hooks/types.js'
 import { MetricsRegistry } from '../metrics/registry.js'
@@ -107,7 +108,9 @@ class Run implements PluginRun {
       random: options.random ?? seeded()
     }
     const config = configOf(subject, options, this.#recorder())
-    this.#generation = Generation.build(config, parts).then((generation) => {
+    // One plugin is built in one go, so that a request is under way once the clock has moved.
+    const pace = new Pace({ slice: Number.POSITIVE_INFINITY })
+    this.#generation = Generation.build(config, { ...parts, pace }).then((generation) => {
       generation.activate()
       this.#built = generation
       return generation
