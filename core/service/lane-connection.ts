@@ -3,11 +3,14 @@ import { errors } from 'undici'
 import { BROKEN, ChunkedDecoder, DATA, END, MORE } from '../http1/chunked.js'
 import { CHUNKED, headIn, type ResponseStart, readResponseHead } from '../http1/response-head.js'
 import { type Carrier, type Http1Call, translate, type UndiciError } from './http1-call.js'
+import { type LaneReader, readAsStream, readWith } from './lane-read.js'
 import { type LaneRequest, writeLaneRequest } from './lane-request.js'
 import { atTurn, type Turning } from './lane-turn.js'
 
 /** Whoever hands out requests. */
 export interface LaneOwner {
+  /** Its sockets were opened with `laneRead`. */
+  readonly lends: boolean
   /** ms that a connection is kept without a request, at most. */
   readonly keepAlive: number
   /** It takes another request. */
@@ -32,7 +35,7 @@ const MARGIN = 1_000
  * As with undici, a connection that became free waits until all that has come was read, and so does the request that it
  * is given, so that bytes nobody asked for are not taken for its answer.
  */
-export class LaneConnection implements Carrier, Turning {
+export class LaneConnection implements Carrier, Turning, LaneReader {
   wasIdle = false
   /** When it closes if it stays idle. */
   expiresAt = 0
@@ -160,16 +163,15 @@ export class LaneConnection implements Carrier, Turning {
       return
     }
     this.#socket = socket
-    socket
-      .on('data', this.#onData)
-      .on('end', this.#onEnd)
-      .on('error', this.#onError)
-      .on('close', this.#onClose)
+    if (this.#owner.lends) readWith(socket, this)
+    else socket.on('data', (chunk: Buffer) => this.read(chunk))
+    socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     if (call !== undefined) this.#write()
     else this.#rest()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /** @internal */
+  read(chunk: Buffer): void {
     const call = this.#call
     try {
       if (this.#state === 'awaiting') this.#readHead(chunk, call as Http1Call)
@@ -195,7 +197,7 @@ export class LaneConnection implements Carrier, Turning {
     const head = headIn(chunk)
     const start = head === '' ? undefined : readResponseHead(head, request.bodiless)
     if (start === undefined) {
-      this.#handOver(chunk, call)
+      this.#handOver(this.#kept(chunk, 0, chunk.length), call)
       return
     }
     this.#state = 'body'
@@ -225,7 +227,7 @@ export class LaneConnection implements Carrier, Turning {
     const to = Math.min(chunk.length, from + this.#left)
     this.#left -= to - from
     if (to > from) {
-      call.take(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+      call.take(this.#kept(chunk, from, to))
       if (this.#call !== call) return
     }
     if (this.#left === 0) this.#complete(call, to < chunk.length)
@@ -238,7 +240,7 @@ export class LaneConnection implements Carrier, Turning {
     for (;;) {
       switch (chunks.next()) {
         case DATA:
-          call.take(chunk.subarray(chunks.from, chunks.to))
+          call.take(this.#kept(chunk, chunks.from, chunks.to))
           if (this.#call !== call) return
           continue
         case MORE:
@@ -255,6 +257,12 @@ export class LaneConnection implements Carrier, Turning {
           return
       }
     }
+  }
+
+  /** Of what was read, what is wanted beyond the call. */
+  #kept(chunk: Buffer, from: number, to: number): Buffer {
+    const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+    return this.#owner.lends ? Buffer.from(piece) : piece
   }
 
   #more(call: Http1Call): void {
@@ -291,12 +299,10 @@ export class LaneConnection implements Carrier, Turning {
     const socket = this.#socket as Socket
     this.#state = 'over'
     this.#call = this.#request = this.#socket = undefined
+    socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    if (this.#owner.lends) readAsStream(socket)
+    else socket.removeAllListeners('data').pause()
     return socket
-      .off('data', this.#onData)
-      .off('end', this.#onEnd)
-      .off('error', this.#onError)
-      .off('close', this.#onClose)
-      .pause()
   }
 
   /** The connection is of no use any more. */

@@ -1,6 +1,6 @@
 // HTTP/1.1 towards an endpoint, on undici. The files http1-*.ts and this one alone know it.
 
-import { isIP, type Socket } from 'node:net'
+import { isIP, type OnReadOpts, type Socket } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { buildConnector, type Client, type Dispatcher } from 'undici'
 import { ProxyError } from '../errors.js'
@@ -10,6 +10,7 @@ import { type CallOwner, Http1Call } from './http1-call.js'
 import { Slot, type SlotOwner } from './http1-slot.js'
 import { type Connect, LaneConnection, type LaneOwner } from './lane-connection.js'
 import { IdleLanes } from './lane-idle.js'
+import { laneRead } from './lane-read.js'
 import { type LaneRequest, laneRequest } from './lane-request.js'
 
 interface Waiting {
@@ -30,6 +31,8 @@ interface Waiting {
 export class Upstream implements Connection, SlotOwner, LaneOwner, CallOwner {
   /** @internal */
   readonly keepAlive: number
+  /** @internal */
+  readonly lends: boolean
   readonly #fastLane: boolean
   readonly #idleTimeout: number
   readonly #origin: string
@@ -60,12 +63,13 @@ export class Upstream implements Connection, SlotOwner, LaneOwner, CallOwner {
     // Without it undici takes the name from the request's Host, which is the client's word.
     this.#serverName =
       tls === undefined ? null : (tls.serverName ?? new URL(this.#origin).hostname.replace(/^\[|\]$/g, ''))
-    this.#connect = connector(
-      { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) },
-      tls
-    )
+    const options = { timeout: connectTimeout, ...(socketPath === undefined ? {} : { socketPath }) }
+    this.#connect = connector(options, tls)
     const target = laneTarget(this.#origin, this.#serverName)
-    this.#connectLane = (callback) => this.#connect(target, (...connected) => callback(...connected))
+    // TLS has streams of its own.
+    this.lends = tls === undefined
+    const connectLane = this.lends ? connector({ ...options, onread: laneRead }, tls) : this.#connect
+    this.#connectLane = (callback) => connectLane(target, (...connected) => callback(...connected))
     this.#fastLane = fastLane
     this.keepAlive = keepAlive
     this.#idleTimeout = idleTimeout
@@ -231,7 +235,7 @@ function laneTarget(origin: string, serverName: string | null): buildConnector.O
 }
 
 function connector(
-  options: buildConnector.BuildOptions,
+  options: buildConnector.BuildOptions & { onread?: OnReadOpts },
   tls: UpstreamTls | undefined
 ): buildConnector.connector {
   let connect = buildConnector({ ...options, ...(tls && tlsOptions(tls)) })
