@@ -1,5 +1,6 @@
 // `npm test`: readies the checkout, runs the tests (all, or the files named), those of the wire twice, and closes with `N passed, N failed`.
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { prepare, root } from './prepare.mjs'
 
@@ -19,10 +20,17 @@ let failed = await run(files, {})
 if (files.length === 0) {
   // What speaks on the wire, a second time: on the path that the fast lane hands over to.
   console.log('running those of the wire with fastLane: false ...')
-  failed = (await run(['test/wire', 'test/core/server'], { FAST_LANE: 'off' })) || failed
+  failed = (await run(['test/wire', 'test/core/server'].flatMap(testsIn), { FAST_LANE: 'off' })) || failed
 }
 if (counts.passed + counts.failed === 0) console.error('no test ran')
 process.exitCode = failed || counts.passed === 0 || counts.failed > 0 ? 1 : 0
+
+/** tap takes a folder's other files for tests too. */
+function testsIn(folder) {
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join(folder, name))
+}
 
 /** @returns whether tap itself says that something failed */
 async function run(files, environment) {
