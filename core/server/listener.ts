@@ -267,6 +267,7 @@ function needsSocket(config: ListenerConfig): string {
     forwarded,
     via,
     serverTiming,
+    fastLane,
     tls,
     ...rest
   } = config

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { definePlugin, StartError } from '../../../core/index.js'
-import { startProxy } from '../../support/lane.js'
+import { startProxy } from '../../../plugins/testing.js'
 import { closedPort, startUpstream } from '../../support/upstream.js'
 
 type Closing = { teardown(close: () => unknown): unknown }
