@@ -1,9 +1,11 @@
 // The thread on which a large text is read by YAML's own parser.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { standBack } from '../workers/background.js'
 import { readWithLibrary } from './yaml-library.js'
 import type { ThreadRead } from './yaml-on-thread.js'
 import { piecesOf } from './yaml-pieces.js'
 
+standBack()
 const { text, name, port } = workerData as { text: string; name: string; port: MessagePort }
 const { problems, found } = readWithLibrary(text, name)
 if (found === undefined) {

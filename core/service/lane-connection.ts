@@ -26,6 +26,8 @@ export type Connect = (callback: (...connected: Connected) => void) => void
 
 type State = 'connecting' | 'idle' | 'queued' | 'awaiting' | 'body' | 'resting' | 'over'
 
+/** Bytes of a body from which on it is not copied. */
+const LARGE = 16 * 1024
 /** ms that a connection is not used any more before its service would end it: undici's own. */
 const MARGIN = 1_000
 
@@ -56,6 +58,8 @@ export class LaneConnection implements Carrier, Turning, LaneReader {
   /** Of a chunked answer. */
   #head = ''
   #paused = false
+  /** What is being read is good until it was read alone. */
+  #lent = false
 
   constructor(owner: LaneOwner) {
     this.#owner = owner
@@ -164,14 +168,20 @@ export class LaneConnection implements Carrier, Turning, LaneReader {
     }
     this.#socket = socket
     if (this.#owner.lends) readWith(socket, this)
-    else socket.on('data', (chunk: Buffer) => this.read(chunk))
+    else socket.on('data', (chunk: Buffer) => this.read(chunk, false))
     socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     if (call !== undefined) this.#write()
     else this.#rest()
   }
 
   /** @internal */
-  read(chunk: Buffer): void {
+  get streams(): boolean {
+    return this.#state === 'body' && (this.#left === CHUNKED || this.#left > LARGE)
+  }
+
+  /** @internal */
+  read(chunk: Buffer, lent: boolean): void {
+    this.#lent = lent
     const call = this.#call
     try {
       if (this.#state === 'awaiting') this.#readHead(chunk, call as Http1Call)
@@ -262,7 +272,7 @@ export class LaneConnection implements Carrier, Turning, LaneReader {
   /** Of what was read, what is wanted beyond the call. */
   #kept(chunk: Buffer, from: number, to: number): Buffer {
     const piece = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
-    return this.#owner.lends ? Buffer.from(piece) : piece
+    return this.#lent ? Buffer.from(piece) : piece
   }
 
   #more(call: Http1Call): void {

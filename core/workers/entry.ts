@@ -1,9 +1,11 @@
 // Runs in each thread of the pool, and in no other place: importing it changes the process's handlers and streams.
+
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pathToFileURL } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { AnyFunction } from '../hooks/plugin.js'
 import type { ModuleLoader } from '../modules/load.js'
+import { standBack } from './background.js'
 import { pack, unpack } from './buffers.js'
 import {
   type Answer,
@@ -13,6 +15,8 @@ import {
   type StrayMessage,
   type ThreadData
 } from './protocol.js'
+
+standBack()
 
 type Exports = Record<string, unknown>
 
