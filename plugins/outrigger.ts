@@ -1,5 +1,5 @@
+import { createProxyWith } from '../core/server/create.js'
 import type { ProxyOptions } from '../core/server/proxy.js'
-import { createProxyWith } from '../core/server/proxy.js'
 import type { Proxy } from '../core/server/types.js'
 import { host } from './host.js'
 

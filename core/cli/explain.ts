@@ -24,7 +24,7 @@ export async function explain(host: Host, options: ExplainOptions): Promise<stri
       `a URL is http://HOST/PATH or a path that starts with /, not ${JSON.stringify(options.url)}`
     )
   }
-  const { createProxyWith } = await import('../server/proxy.js')
+  const { createProxyWith } = await import('../server/create.js')
   const proxy = await createProxyWith(host, options.file)
   try {
     const explanation = ask(proxy, method, headers, options)

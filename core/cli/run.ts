@@ -40,7 +40,7 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
     return serve({ host, ...options, seat })
   }
   const [{ prepareProxy }, { createLogger }] = await Promise.all([
-    import('../server/proxy.js'),
+    import('../server/create.js'),
     import('../log/logger.js')
   ])
   const log = createLogger({ verbose: options.verbose })

@@ -1,11 +1,10 @@
 import cluster from 'node:cluster'
-import { createAdmin } from '../admin/admin.js'
 import type { Config } from '../config/types.js'
 import type { ProxyLogger } from '../log/logger.js'
 import { MergedMetrics } from '../metrics/merge.js'
 import type { Reading } from '../metrics/reading.js'
 import { changedAtStart } from '../server/at-start.js'
-import { bind, bindFailure } from '../server/bind.js'
+import { type Admin, openAdmin } from '../server/open-admin.js'
 import { type PluginView, type Proxy, type RouteView, type ServiceView, StartError } from '../server/types.js'
 import { Crew } from './crew.js'
 import { CrewMetrics } from './crew-metrics.js'
@@ -32,8 +31,6 @@ const DRAIN_GRACE = 5_000
 const JOIN = 30_000
 /** ms to close at once. */
 const CLOSE = 2_000
-
-type Admin = ReturnType<typeof createAdmin>
 
 /**
  * The process that proxies nothing: it owns the addresses, hands each new connection to the next of the processes that
@@ -98,7 +95,10 @@ export class Primary {
     try {
       this.#facts = await this.#crew.start()
       for (const [name, address] of this.#facts.addresses) this.addresses.set(name, address)
-      if (admin !== undefined) await this.#openAdmin(admin)
+      if (admin !== undefined) {
+        const options = { proxy: this, onDrain: this.#options.onDrain, log: this.#log }
+        this.#admin = await openAdmin(options, admin.address, this.addresses)
+      }
     } catch (error) {
       await this.close()
       throw error
@@ -225,17 +225,6 @@ export class Primary {
         { process: number, listener: name },
         `process ${number} listens on ${address} and not on ${known}: port 0 is another one each time; name a port`
       )
-    }
-  }
-
-  async #openAdmin({ address }: NonNullable<Config['admin']>): Promise<void> {
-    const admin = createAdmin({ proxy: this, onDrain: this.#options.onDrain, log: this.#log })
-    this.#admin = admin
-    try {
-      const where = await bind(admin, address)
-      this.addresses.set('admin', address.kind === 'unix' ? where : `http://${where}`)
-    } catch (cause) {
-      throw new StartError(`admin: ${bindFailure(address, cause)}`, cause)
     }
   }
 }

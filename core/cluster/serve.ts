@@ -5,7 +5,8 @@ import type { Host } from '../host.js'
 import { createLogger, type ProxyLogger } from '../log/logger.js'
 import type { Exposed } from '../metrics/exposition.js'
 import { type Reading, read } from '../metrics/reading.js'
-import { type PreparedProxy, type ProxyServer, prepareProxy } from '../server/proxy.js'
+import { type PreparedProxy, prepareProxy } from '../server/create.js'
+import type { ProxyServer } from '../server/proxy.js'
 import {
   type Answers,
   type Ask,

@@ -1,4 +1,5 @@
 import { ProxyError } from '../errors.js'
+import { isNamed } from '../http1/fields.js'
 import { namedByConnection, removeNamed } from './hop-by-hop.js'
 import { expectsContinue, RequestHead, readField } from './request.js'
 
@@ -30,37 +31,37 @@ export function readHttp1Head(
     const value = raw[i + 1] as string
     switch (name.length) {
       case 4:
-        if (is(name, 'host')) {
+        if (isNamed(name, 'host')) {
           if (head.authority !== undefined) refuse('more than one Host header')
           head.authority = value
         }
         break
       case 6:
-        if (is(name, 'expect')) {
+        if (isNamed(name, 'expect')) {
           // HTTP/1.0 knows no 100, and what asks for one there is to be ignored (RFC 9110 section 10.1.1).
           if (minor > 0) head.expectsContinue = expectsContinue(value)
           continue
         }
         break
       case 7:
-        if (upgrading && is(name, 'upgrade')) head.upgrade = value.toLowerCase()
+        if (upgrading && isNamed(name, 'upgrade')) head.upgrade = value.toLowerCase()
         break
       case 10:
-        if (is(name, 'connection')) {
+        if (isNamed(name, 'connection')) {
           const more = namedByConnection(value)
           if (more !== undefined) named = named === undefined ? more : named.concat(more)
           continue
         }
         break
       case 14:
-        if (is(name, 'content-length')) {
+        if (isNamed(name, 'content-length')) {
           head.contentLength = Number(value)
           head.headers.flat.push(name, value)
           continue
         }
         break
       case 17:
-        if (is(name, 'transfer-encoding')) {
+        if (isNamed(name, 'transfer-encoding')) {
           // The one coding that can be sent on; what another would mean, two readers may not agree on.
           if (head.chunked || value.toLowerCase() !== 'chunked' || minor === 0)
             refuse('a transfer coding other than chunked')
@@ -84,10 +85,6 @@ export function readHttp1Head(
   else head.contentLength ??= 0
   if (head.authority === undefined && minor > 0) refuse('the Host header is missing')
   return head
-}
-
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
 }
 
 function refuse(message: string): never {

@@ -6,23 +6,19 @@
 import { ProxyError } from '../errors.js'
 import { type Reply, Retry } from '../hooks/decisions.js'
 import type { AttemptState } from './attempt.js'
-import { AttemptLoop } from './attempt-loop.js'
 import { grpcMessage, grpcStatusOf } from './grpc.js'
 import { errorReply, isGrpcReply, ResponseState } from './response.js'
 import { type Ending, resultOf } from './result.js'
+import { TimedExchange } from './timed-exchange.js'
 import { UpgradedExchange } from './upgraded-exchange.js'
 import { DRAIN_BYTES, DRAIN_MS, ResponseWriter } from './writer.js'
 
-export class Lifecycle extends AttemptLoop {
+export class Lifecycle extends TimedExchange {
   #response: ResponseState | undefined
-  #writer: ResponseWriter | undefined
   #error: ProxyError | undefined
   #errorAsked = false
   #responseAsked = false
-  #finished = false
   #upgraded: UpgradedExchange | undefined
-  #writtenBefore = 0
-  #clientAwaited = false
   /** Every plugin's `request` has let it pass. */
   #admitted = false
 
@@ -126,7 +122,7 @@ export class Lifecycle extends AttemptLoop {
   }
 
   protected override fail(error: ProxyError): void {
-    if (this.#finished) return
+    if (this.finished) return
     this.#error = error
     this.drop()
     if (this.downstream.headersSent) {
@@ -165,7 +161,7 @@ export class Lifecycle extends AttemptLoop {
     if (this.callDeadline !== Number.POSITIVE_INFINITY && !response.local)
       this.deadlines.watch(this, this.callDeadline - this.now())
     const writer = new ResponseWriter(this, response)
-    this.#writer = writer
+    this.writer = writer
     const { content, flow, streamed } = response.body
     const attempt = this.current
     if (response.status === 101 && attempt !== undefined) {
@@ -231,30 +227,25 @@ export class Lifecycle extends AttemptLoop {
   }
 
   override relay(chunk: Buffer): boolean {
-    const room = (this.#writer as ResponseWriter).relay(chunk)
+    const room = (this.writer as ResponseWriter).relay(chunk)
     if (!room) this.heldUp()
     return room
   }
 
   override relayed(trailers: string[]): void {
-    ;(this.#writer as ResponseWriter).end(trailers)
+    ;(this.writer as ResponseWriter).end(trailers)
     this.downstream.timeUnread(this.entry.bodyTimeout)
-  }
-
-  /** A client that does not read holds up whoever answers, but not for ever. */
-  heldUp(): void {
-    if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.watch(this, this.entry.bodyTimeout)
   }
 
   /** What can still be told is: a service that is busy, as a client that tries again takes it. */
   cut(): void {
-    if (!this.#finished) this.fail(new ProxyError('OVERLOADED', 'the proxy is ending'))
+    if (!this.finished) this.fail(new ProxyError('OVERLOADED', 'the proxy is ending'))
   }
 
   /** The client reads on. */
   drained(): void {
-    if (this.callDeadline === Number.POSITIVE_INFINITY) this.deadlines.unwatch(this)
-    if (this.#writer?.drained() === true) return
+    this.readOn()
+    if (this.writer?.drained() === true) return
     this.current?.resume()
   }
 
@@ -270,47 +261,6 @@ export class Lifecycle extends AttemptLoop {
 
   // The end
 
-  override expire(): void {
-    this.waiting?.cancel()
-    if (this.#writer !== undefined && this.callDeadline === Number.POSITIVE_INFINITY) {
-      this.fail(new ProxyError('REQUEST_TIMEOUT', 'the client did not read the answer'))
-      return
-    }
-    const whose = this.callDeadline > this.deadline ? 'its route' : 'its client'
-    this.fail(new ProxyError('DEADLINE_EXCEEDED', `the request took longer than ${whose} allows`))
-  }
-
-  /**
-   * While the client's body is waited for, neither the exchange's time nor the attempt's runs: the body's own pauses
-   * are timed. It starts anew with what has arrived (as Envoy's route timeout starts with the request's end).
-   */
-  override awaitingClient(awaiting: boolean): void {
-    if (this.#finished || this.#writer !== undefined || this.callDeadline !== Number.POSITIVE_INFINITY) return
-    const attempt = this.current
-    this.#clientAwaited = awaiting
-    if (awaiting) {
-      this.deadlines.unwatch(this)
-      if (attempt !== undefined) this.deadlines.unwatch(attempt)
-      return
-    }
-    this.countedFrom = this.now()
-    this.deadline = this.countedFrom + this.timeLimit
-    this.deadlines.watch(this, this.timeLimit)
-    if (attempt?.call !== undefined && attempt.status === undefined) attempt.time(this.timeLimit)
-  }
-
-  protected override retime(): void {
-    if (this.#finished || this.#writer !== undefined || this.#clientAwaited) return
-    this.deadlines.watch(this, Math.max(0, this.deadline - this.now()))
-  }
-
-  override answersMeanwhile(): boolean {
-    const written = this.#writer?.written ?? 0
-    const more = written > this.#writtenBefore
-    this.#writtenBefore = written
-    return more
-  }
-
   override bodyBroke(error: ProxyError): void {
     // A client that is gone is seen by the close; what is left is one that is too slow or wrong.
     if (this.downstream.gone) return
@@ -319,8 +269,8 @@ export class Lifecycle extends AttemptLoop {
 
   /** The client has it all, or is gone. */
   closed(): void {
-    if (this.#finished) return
-    this.#finished = true
+    if (this.finished) return
+    this.finished = true
     this.enter()
     this.waiting?.cancel()
     const { downstream, clientBody } = this
@@ -334,7 +284,7 @@ export class Lifecycle extends AttemptLoop {
         response: this.#response,
         error: this.#error,
         upgraded: this.#upgraded,
-        written: this.#writer?.written ?? 0,
+        written: this.writer?.written ?? 0,
         complete
       }
       finish.call(resultOf(this, ending), this)

@@ -3,6 +3,7 @@ import { ProxyError } from '../errors.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import { AttemptStream } from './attempt-stream.js'
 import { REPLAY_LIMIT, Replay } from './replay.js'
+import { UploadDrain } from './upload-drain.js'
 
 export interface RequestBodyOptions {
   readonly deadlines: Deadlines
@@ -40,7 +41,6 @@ export class RequestBody extends Deadline {
   #collecting: Collector | undefined
   #whole: Promise<Buffer> | undefined
   #peek: (() => void) | undefined
-  #draining: (() => void) | undefined
 
   constructor(
     source: Readable | undefined,
@@ -145,26 +145,11 @@ export class RequestBody extends Deadline {
       callback(true)
       return
     }
-    let left = limit
-    const finish = () => {
-      if (this.#draining === undefined) return
-      this.#draining = undefined
-      this.#rest()
-      callback(this.#ended)
-    }
-    this.#draining = finish
     this.#unread()
-    source.on('data', (chunk: Buffer) => {
-      left -= chunk.length
-      if (left < 0) finish()
-    })
-    source.once('end', () => {
-      this.#ended = true
-      finish()
-    })
-    source.once('close', finish)
-    source.resume()
-    this.#options.deadlines.watch(this, ms)
+    new UploadDrain(source, limit, this.#options.deadlines, (complete) => {
+      this.#ended = complete
+      callback(complete)
+    }).start(ms)
   }
 
   /** Nobody wants it any more. */
@@ -180,8 +165,7 @@ export class RequestBody extends Deadline {
   }
 
   override expire(): void {
-    if (this.#draining !== undefined) this.#draining()
-    else if (this.#options.excused()) this.#await()
+    if (this.#options.excused()) this.#await()
     else this.#fail(new ProxyError('REQUEST_TIMEOUT', 'the request body did not arrive in time'))
   }
 

@@ -61,3 +61,11 @@ export function isFieldName(name: string): boolean {
   }
   return name.length > 0
 }
+
+/** Whether it is that name, given in lower case. */
+export function isNamed(name: string, lower: string): boolean {
+  return name === lower || (name.length === lower.length && name.toLowerCase() === lower)
+}
+
+/** A length that nobody could read in two ways, and no more than a number holds exactly. */
+export const LENGTH = /^(?:0|[1-9]\d{0,14})$/

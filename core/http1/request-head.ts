@@ -1,4 +1,4 @@
-import { readFieldLines } from './fields.js'
+import { isNamed, LENGTH, readFieldLines } from './fields.js'
 
 /** What a request in the strict grammar begins with. */
 export interface RequestStart {
@@ -61,23 +61,23 @@ function framed(method: string, target: string, fields: string[]): RequestStart 
     const name = fields[i] as string
     switch (name.length) {
       case 4:
-        if (is(name, 'host') && ++hosts > 1) return undefined
+        if (isNamed(name, 'host') && ++hosts > 1) return undefined
         break
       case 6:
-        if (is(name, 'expect')) return undefined
+        if (isNamed(name, 'expect')) return undefined
         break
       case 7:
-        if (is(name, 'upgrade') || is(name, 'trailer')) return undefined
+        if (isNamed(name, 'upgrade') || isNamed(name, 'trailer')) return undefined
         break
       case 10:
-        if (is(name, 'connection')) {
+        if (isNamed(name, 'connection')) {
           const value = (fields[i + 1] as string).toLowerCase()
           if (value === 'close') close = true
           else if (value !== 'keep-alive') return undefined
         }
         break
       case 14:
-        if (is(name, 'content-length')) {
+        if (isNamed(name, 'content-length')) {
           const value = fields[i + 1] as string
           if (length !== -1 || !LENGTH.test(value)) return undefined
           length = Number(value)
@@ -85,20 +85,13 @@ function framed(method: string, target: string, fields: string[]): RequestStart 
         break
       case 16:
         // What some take for `Connection`.
-        if (is(name, 'proxy-connection')) return undefined
+        if (isNamed(name, 'proxy-connection')) return undefined
         break
       case 17:
-        if (is(name, 'transfer-encoding')) return undefined
+        if (isNamed(name, 'transfer-encoding')) return undefined
         break
     }
   }
   if (hosts !== 1) return undefined
   return { method, target, fields, length: Math.max(0, length), close }
-}
-
-/** As nobody could read it in two ways, and no more than a number holds exactly. */
-const LENGTH = /^(?:0|[1-9]\d{0,14})$/
-
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower
 }

@@ -1,4 +1,4 @@
-import { readFieldLines } from './fields.js'
+import { isNamed, LENGTH, readFieldLines } from './fields.js'
 
 /** What a response in the strict grammar begins with. */
 export interface ResponseStart {
@@ -102,17 +102,17 @@ function framed(
     const name = fields[i] as string
     switch (name.length) {
       case 10:
-        if (is(name, 'connection')) {
+        if (isNamed(name, 'connection')) {
           const value = fields[i + 1] as string
-          if (is(value, 'close')) close = true
-          else if (!is(value, 'keep-alive')) return undefined
-        } else if (is(name, 'keep-alive')) {
+          if (isNamed(value, 'close')) close = true
+          else if (!isNamed(value, 'keep-alive')) return undefined
+        } else if (isNamed(name, 'keep-alive')) {
           const ms = timeoutIn(fields[i + 1] as string)
           if (ms !== undefined) keepAlive = keepAlive === undefined ? ms : Math.min(keepAlive, ms)
         }
         break
       case 14:
-        if (is(name, 'content-length')) {
+        if (isNamed(name, 'content-length')) {
           const value = fields[i + 1] as string
           if (told !== UNTOLD || !LENGTH.test(value)) return undefined
           told = Number(value)
@@ -120,10 +120,10 @@ function framed(
         break
       case 16:
         // What some take for `Connection`.
-        if (is(name, 'proxy-connection')) return undefined
+        if (isNamed(name, 'proxy-connection')) return undefined
         break
       case 17:
-        if (is(name, 'transfer-encoding')) {
+        if (isNamed(name, 'transfer-encoding')) {
           if (told !== UNTOLD || (fields[i + 1] as string).toLowerCase() !== 'chunked') return undefined
           told = CHUNKED
         }
@@ -142,8 +142,6 @@ function bodyOf(status: number, told: number, bodiless: boolean): number | undef
   return told === UNTOLD ? undefined : told
 }
 
-/** As nobody could read it in two ways, and no more than a number holds exactly. */
-const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 const TIMEOUT = /timeout=(\d+)/
 
 /** What was read last: a service says the same in each of its responses. */
@@ -157,8 +155,4 @@ function timeoutIn(value: string): number | undefined {
     lastTimeout = match === null ? undefined : Number(match[1]) * 1_000
   }
   return lastTimeout
-}
-
-function is(text: string, lower: string): boolean {
-  return text === lower || text.toLowerCase() === lower
 }

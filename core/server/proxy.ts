@@ -1,15 +1,13 @@
-import { createAdmin } from '../admin/admin.js'
 import type { Config } from '../config/types.js'
 import type { Shared } from '../exchange/pipeline.js'
 import { type Clock, systemClock } from '../hooks/clock.js'
 import { Deadlines } from '../hooks/deadlines.js'
 import { Pace } from '../hooks/pace.js'
-import type { CounterCell } from '../hooks/plugin.js'
 import type { Host } from '../host.js'
 import { createLogger, type LogLevel, type ProxyLogger } from '../log/logger.js'
 import type { Exposed } from '../metrics/exposition.js'
 import { MetricsRegistry } from '../metrics/registry.js'
-import { ModuleLoader } from '../modules/load.js'
+import type { ModuleLoader } from '../modules/load.js'
 import { Generation, type GenerationParts } from '../pipeline/generation.js'
 import { connectionFor } from '../service/connect.js'
 import { EndpointStore } from '../service/endpoint-store.js'
@@ -17,11 +15,12 @@ import { CredentialStore } from '../tls/credential-store.js'
 import { WorkerPool } from '../workers/pool.js'
 import { accept } from './accept.js'
 import { changedAtStart } from './at-start.js'
-import { bind, bindFailure } from './bind.js'
+import { type CoreMetrics, coreMetrics } from './core-metrics.js'
 import { drain } from './drain.js'
 import { type ExplainOptions, explain } from './explain.js'
 import { ListenerSet } from './listener-set.js'
 import { load, type SourceOptions } from './load.js'
+import { type Admin, openAdmin } from './open-admin.js'
 import {
   type Explanation,
   type PluginView,
@@ -42,59 +41,11 @@ export interface ProxyOptions extends SourceOptions {
   onDrain?: () => void
 }
 
-/**
- * Builds a proxy. Nothing is bound before `start()`.
- *
- * @throws ConfigError with everything that is wrong with the configuration
- * @throws StartError when a plugin's `setup` fails
- */
-export async function createProxyWith(
-  host: Host,
-  source: string | object,
-  options: ProxyOptions = {}
-): Promise<Proxy> {
-  const { config, build } = await prepareProxy(host, source, options)
-  const proxy = await build((each) => ({ ...each, processes: 1 }))
-  if (config.processes > 1)
-    (options.log ?? createLogger()).warn(
-      `processes: ${config.processes} is for \`outrigger run\`: a program that holds a proxy decides on its own processes`
-    )
-  return proxy
-}
-
-/** A configuration that has been read, and the proxy it can become. */
-export interface PreparedProxy {
-  readonly config: Config
-  /**
-   * @param adjust what this process makes of this configuration and of each that a reload reads. Default: nothing.
-   * @throws StartError when a plugin's `setup` fails
-   */
-  build(adjust?: Adjust): Promise<ProxyServer>
-}
-
+/** What a process makes of a configuration, and of each that a reload reads. */
 export type Adjust = (config: Config) => Config
-
-/** @throws ConfigError with everything that is wrong with the configuration */
-export async function prepareProxy(
-  host: Host,
-  source: string | object,
-  options: ProxyOptions = {}
-): Promise<PreparedProxy> {
-  const loader = new ModuleLoader(host.modules)
-  const config = await load(host, source, options, loader)
-  const build = async (adjust: Adjust = (each) => each) => {
-    const adjusted = adjust(config)
-    const server = new ProxyServer(host, source, options, adjusted, loader, adjust)
-    await server.build(adjusted)
-    return server
-  }
-  return { config, build }
-}
 
 /** ms that worker calls may still take once all exchanges have ended. */
 const WORKER_GRACE = 1_000
-
-type Admin = ReturnType<typeof createAdmin>
 
 /** A proxy in this process. */
 export class ProxyServer implements Proxy {
@@ -112,8 +63,7 @@ export class ProxyServer implements Proxy {
   readonly #store: EndpointStore
   readonly #listeners: ListenerSet
   readonly #retiring = new Set<Promise<void>>()
-  readonly #reloads: CounterCell
-  readonly #reloadFailures: CounterCell
+  readonly #own: CoreMetrics
   #source: string | object
   #workers!: WorkerPool
   #generation!: Generation
@@ -143,6 +93,7 @@ export class ProxyServer implements Proxy {
     this.#metrics = new MetricsRegistry({
       onError: (error) => this.#log.error({ error }, 'a metric could not be computed')
     })
+    this.#own = coreMetrics(this.#metrics)
     this.#credentials = new CredentialStore({ log: this.#log, clock: this.#clock })
     this.#store = new EndpointStore(this.#metrics, {
       connect: connectionFor,
@@ -153,32 +104,15 @@ export class ProxyServer implements Proxy {
       {
         ...this.#shared,
         credentials: this.#credentials,
-        refusals: this.#metrics.counter({
-          name: 'outrigger_refusals_total',
-          help: 'Connections and requests that were refused before they were an exchange',
-          labels: ['listener', 'reason']
-        }),
-        handovers: this.#metrics.counter({
-          name: 'outrigger_fast_lane_handovers_total',
-          help: "Connections that left the fast lane for Node's server",
-          labels: ['listener']
-        }),
+        refusals: this.#own.refusals,
+        handovers: this.#own.handovers,
         handle: (entry, downstream) => {
           accept(this.#generation, this.#shared, entry, downstream)
         }
       },
       (work) => this.#background(work)
     )
-    const counter = (name: string, help: string) => this.#metrics.counter({ name, help }).labels()
-    this.#reloads = counter('outrigger_config_reloads_total', 'Configurations taken up after the first')
-    this.#reloadFailures = counter(
-      'outrigger_config_reload_failures_total',
-      'Configurations refused; the one before stayed'
-    )
-    const depth = this.#metrics
-      .gauge({ name: 'outrigger_worker_queue_depth', help: 'Worker calls that wait for a thread' })
-      .labels()
-    this.#metrics.collect(() => depth.set(this.#workers.queueDepth))
+    this.#metrics.collect(() => this.#own.queueDepth.set(this.#workers.queueDepth))
   }
 
   /** The first configuration. @throws StartError */
@@ -206,7 +140,11 @@ export class ProxyServer implements Proxy {
     const { config } = this.#generation
     try {
       await this.#listeners.take(config.listeners)
-      if (config.admin !== undefined) await this.#openAdmin(config.admin)
+      if (config.admin !== undefined) {
+        const onDrain = this.#options.onDrain ?? (() => void this.drain())
+        const admin = { proxy: this, onDrain, log: this.#log }
+        this.#admin = await openAdmin(admin, config.admin.address, this.addresses)
+      }
     } catch (error) {
       await this.close()
       throw error
@@ -245,11 +183,11 @@ export class ProxyServer implements Proxy {
         this.#adjust(await load(this.#host, source, this.#options, this.#loader, pace))
       )
     } catch (error) {
-      if (!this.#ending) this.#reloadFailures.inc()
+      if (!this.#ending) this.#own.reloadFailures.inc()
       throw error
     }
     this.#source = source
-    this.#reloads.inc()
+    this.#own.reloads.inc()
   }
 
   async #take(read: (pace: Pace) => Promise<Config>): Promise<void> {
@@ -379,30 +317,12 @@ export class ProxyServer implements Proxy {
   }
 
   #pool(config: Config): WorkerPool {
-    const tasks = this.#metrics
-      .histogram({
-        name: 'outrigger_worker_task_duration_seconds',
-        help: 'Time of a worker call with its thread'
-      })
-      .labels()
     return new WorkerPool({
       ...config.workers,
       modules: this.#host.modules,
-      onTask: (ms) => tasks.observe(ms / 1000),
+      onTask: (ms) => this.#own.tasks.observe(ms / 1000),
       onError: (error) => this.#log.error({ error }, 'a worker thread failed outside of any call')
     })
-  }
-
-  async #openAdmin({ address }: NonNullable<Config['admin']>): Promise<void> {
-    const onDrain = this.#options.onDrain ?? (() => void this.drain())
-    const admin = createAdmin({ proxy: this, onDrain, log: this.#log })
-    this.#admin = admin
-    try {
-      const where = await bind(admin, address)
-      this.addresses.set('admin', address.kind === 'unix' ? where : `http://${where}`)
-    } catch (cause) {
-      throw new StartError(`admin: ${bindFailure(address, cause)}`, cause)
-    }
   }
 
   #background(work: Promise<void>): void {

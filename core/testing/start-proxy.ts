@@ -1,6 +1,7 @@
 import type { Host } from '../host.js'
 import { createLogger } from '../log/logger.js'
-import { createProxyWith, type ProxyOptions } from '../server/proxy.js'
+import { createProxyWith } from '../server/create.js'
+import type { ProxyOptions } from '../server/proxy.js'
 import type { Proxy } from '../server/types.js'
 import type { LogLine } from './captured-log.js'
 
