@@ -4,17 +4,23 @@ import { type AddressInfo, createConnection } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Address } from '../config/types.js'
 
+/**
+ * Connections that wait to be accepted; the system takes no more than its own limit, on Linux `net.core.somaxconn`. Node's
+ * default of 511 overflows in a surge, and who is dropped then tries again a second later. 4096 is Linux's own since 5.4.
+ */
+const BACKLOG = 4096
+
 /** @returns where it can be reached: `127.0.0.1:8080`, with a port of 0 become a real one, or `unix:/path` */
 export async function bind(app: FastifyInstance, address: Address): Promise<string> {
   if (address.kind === 'tcp') {
     const name = address.host === '' ? '0.0.0.0' : address.host
-    await app.listen({ host: name, port: address.port })
+    await app.listen({ host: name, port: address.port, backlog: BACKLOG })
     const bound = (app.server as Server).address() as AddressInfo | null
     const host = name.includes(':') ? `[${name}]` : name
     return `${host}:${bound?.port ?? address.port}`
   }
   await removeStaleSocket(address.path)
-  await app.listen({ path: address.path })
+  await app.listen({ path: address.path, backlog: BACKLOG })
   return `unix:${address.path}`
 }
 

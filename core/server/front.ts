@@ -37,8 +37,6 @@ export class Front {
   }
 
   accept(socket: Socket): void {
-    // Until someone serves it, and after: what fails on it is the connection's end and nobody's else.
-    socket.on('error', ignore)
     const trusted = isTrusted(this.#options.trusted(), plain(socket.remoteAddress))
     if (trusted && this.#options.proxyProtocol) {
       new ProxyHeaderReader(socket, this.#options, (named, rest) => this.#begin(socket, trusted, named, rest))

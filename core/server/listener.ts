@@ -9,6 +9,7 @@ import type { CounterCell, Logger, MetricFamily } from '../hooks/plugin.js'
 import type { CredentialStore } from '../tls/credential-store.js'
 import { TlsAcceptor } from '../tls/server.js'
 import type { Upgraded } from '../upgrade/upgraded.js'
+import { Arrivals } from './arrivals.js'
 import { bind, bindFailure } from './bind.js'
 import { Front, type Named } from './front.js'
 import { Http1Server, isUnasked } from './http1-server.js'
@@ -52,6 +53,7 @@ export class Listener implements Entry {
   readonly #parts: ListenerParts
   readonly #http1: Http1Server
   readonly #front: Front
+  readonly #arrivals: Arrivals
   readonly #http2: Http2Sessions
   #tls: TlsAcceptor | undefined
   readonly #sockets = new Set<Socket>()
@@ -98,6 +100,7 @@ export class Listener implements Entry {
         http2: config.http2 ? (socket, peer, first) => this.#http2.serve(socket, peer, first) : undefined
       }
     )
+    this.#arrivals = new Arrivals((socket) => this.#front.accept(socket))
   }
 
   /** @throws StartError when the address is taken or a certificate cannot be used */
@@ -204,7 +207,9 @@ export class Listener implements Entry {
       this.#connections--
       this.#sockets.delete(socket)
     })
-    this.#front.accept(socket)
+    // Until someone serves it, and after: what fails on it is the connection's end and nobody's else.
+    socket.on('error', ignore)
+    this.#arrivals.take(socket)
   }
 
   #acceptor(tls: ListenerTls): TlsAcceptor {
@@ -251,6 +256,8 @@ export class Listener implements Entry {
     this.#front.secured(socket, begun?.named)
   }
 }
+
+function ignore(): void {}
 
 /** What tells connections apart, those of one peer to two addresses of ours too; nothing does on a Unix socket. */
 function portOf({ localAddress, remoteAddress, remotePort }: Socket): string | undefined {
