@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { output, type Running, start } from '../children.js'
-import { pinned } from '../cores.js'
+import { atIdlePriority, pinned } from '../cores.js'
 import { pace } from '../load/open-loop.js'
 import type { Bench } from '../mode.js'
 import { programOf, surroundings } from '../stage.js'
@@ -102,5 +102,6 @@ async function keepBusy(
   // The proxy has a thread per core but one, and some of the work waits.
   const lanes = 4 * Math.max(1, availableParallelism() - 1)
   const settings = JSON.stringify({ url, lanes, seconds, bytes })
-  return JSON.parse(await output('nice', ['-n', '19', process.execPath, BUSY, settings]))
+  const [file, ...all] = atIdlePriority(process.execPath, [BUSY, settings]) as [string, ...string[]]
+  return JSON.parse(await output(file, all))
 }

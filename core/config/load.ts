@@ -24,7 +24,7 @@ export interface LoadOptions {
   readonly loader?: ModuleLoader
   /** What relative paths of an object are resolved against. Default: the working directory. A file has its own. */
   readonly directory?: string
-  /** How the work is cut into slices, between which everything else goes on. Default: slices of 2 ms. */
+  /** How the work is cut into slices, between which everything else goes on. Default: slices of 1 ms. */
   readonly pace?: Pace
 }
 

@@ -1,12 +1,12 @@
 /** ms of one slice: a request that comes meanwhile waits as long, a few times over. */
-const SLICE = 2
+const SLICE = 1
 
 export interface PaceParts {
   /** ms; never goes back. Default: the process's. */
   now?(): number
   /** Lets everything else have its turn. Default: the event loop's next one. */
   turn?(): Promise<void>
-  /** ms of one slice. Default 2. */
+  /** ms of one slice. Default 1. */
   slice?: number
   /** Asked behind each turn: what it throws ends the work. */
   goOn?(): void

@@ -11,6 +11,7 @@ const LONGEST = 50
  */
 export class Arrivals {
   readonly #serve: (socket: Socket) => void
+  readonly #now: () => number
   #held: Socket[] = []
   /** When the first of those held came. */
   #since = 0
@@ -18,15 +19,17 @@ export class Arrivals {
   #watching = false
   #came = false
 
-  constructor(serve: (socket: Socket) => void) {
+  /** @param now ms; never goes back. Default: the process's. */
+  constructor(serve: (socket: Socket) => void, now: () => number = () => performance.now()) {
     this.#serve = serve
+    this.#now = now
   }
 
   /** What fails on a socket that is held must be heard by whoever gives it. */
   take(socket: Socket): void {
     this.#came = true
     if (this.#watching) {
-      if (this.#held.length === 0) this.#since = performance.now()
+      if (this.#held.length === 0) this.#since = this.#now()
       this.#held.push(socket)
       return
     }
@@ -40,7 +43,7 @@ export class Arrivals {
     this.#came = false
     if (came) setImmediate(this.#turned)
     else this.#watching = false
-    if (this.#held.length > 0 && (!came || performance.now() - this.#since > LONGEST)) this.#release()
+    if (this.#held.length > 0 && (!came || this.#now() - this.#since > LONGEST)) this.#release()
   }
 
   #release(): void {

@@ -13,4 +13,7 @@ export class ServiceLoad {
   plugins: readonly string[] = []
   /** Who has it now: the service of the running configuration. */
   owner: object | undefined = undefined
+  /** What the running configuration has bounded each endpoint by: attempts at once, and connections. */
+  capacity = 0
+  maxConnections = 0
 }

@@ -115,7 +115,7 @@ export class Service implements ServiceInfo {
     const gone = this.load.plugins.filter((name) => !plugins.includes(name))
     this.load.plugins = plugins
     this.load.owner = this
-    for (const endpoint of this.#endpoints) this.#bound(endpoint)
+    this.#boundAll()
     // What a plugin that is gone has marked, nobody would unmark.
     if (gone.length > 0) this.marks.clear(this.#endpoints, gone)
     this.load.version++
@@ -230,7 +230,7 @@ export class Service implements ServiceInfo {
           : this.#hold('requests per endpoint', maxRequests, busiest)
     }
     if (maxRetries !== undefined) this.#retries = this.#hold('retries', maxRetries, () => load.retrying)
-    if (this.#active) for (const endpoint of this.#endpoints) this.#bound(endpoint)
+    if (this.#active) this.#boundAll()
   }
 
   keep<T>(name: string, create: (endpoint: Endpoint) => T): (endpoint: Endpoint) => T {
@@ -275,11 +275,26 @@ export class Service implements ServiceInfo {
   }
 
   #bound(endpoint: EndpointState): void {
+    const { capacity, maxConnections } = this.#endpointBounds
+    endpoint.capacity = capacity
+    endpoint.upstream.resize(maxConnections)
+  }
+
+  /** Of thousands it takes milliseconds in one go: only where something is different. */
+  #boundAll(): void {
+    const { load } = this
+    const { capacity, maxConnections } = this.#endpointBounds
+    if (load.capacity === capacity && load.maxConnections === maxConnections) return
+    load.capacity = capacity
+    load.maxConnections = maxConnections
+    for (const endpoint of this.#endpoints) this.#bound(endpoint)
+  }
+
+  get #endpointBounds(): { readonly capacity: number; readonly maxConnections: number } {
     const { per, maxRequests = Number.POSITIVE_INFINITY } = this.#bounds
     const { maxConnections = this.config.maxConnections, maxPending = this.config.maxPending } = this.#bounds
     const held = maxConnections + maxPending
-    endpoint.capacity = per === 'endpoint' ? Math.min(held, maxRequests) : held
-    endpoint.upstream.resize(maxConnections)
+    return { capacity: per === 'endpoint' ? Math.min(held, maxRequests) : held, maxConnections }
   }
 
   #hold(name: string, max: number, measure: () => number): NamedLimit {

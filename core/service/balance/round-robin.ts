@@ -35,7 +35,8 @@ interface Rotation {
  *
  * An account is the endpoint's and not a list's, and counts in picks: each pick from a list owes every member of it
  * `weight / total`. Lists may therefore overlap and change with every pick, and all the same each endpoint gets its
- * due, within a bound (the carpool problem of Fagin and Williams, greedily solved).
+ * due, within a bound (the carpool problem of Fagin and Williams, greedily solved). Of more than 64 with equal weights none
+ * is kept: a new list's walk begins somewhere.
  *
  * A frozen list is taken to stay as it is, weights too, and is walked at O(1) where they are equal; where they differ, one of
  * more than 64 has a schedule, and a pick from it costs O(log n). Any other is looked through at each pick. A weight of 0
@@ -77,7 +78,9 @@ export class RoundRobin {
   #rotate(endpoints: readonly Endpoint[]): Rotation {
     if (endpoints.every((endpoint) => endpoint.weight === endpoints[0]?.weight)) {
       // Not at the first: where lists change often, it would be picked more than the others.
-      return { accounts: undefined, schedule: undefined, next: this.#smooth(endpoints, undefined) }
+      const next =
+        endpoints.length <= SHORT ? this.#smooth(endpoints, undefined) : this.#somewhere(endpoints.length)
+      return { accounts: undefined, schedule: undefined, next }
     }
     if (endpoints.length <= SHORT) {
       const accounts = endpoints.map((endpoint) => this.#account(endpoint))
@@ -93,6 +96,13 @@ export class RoundRobin {
       account.at = at
     }
     return { accounts: undefined, schedule, next: 0 }
+  }
+
+  /** Spread evenly over the lists: thousands of accounts for each new one would be milliseconds in one go. */
+  #somewhere(count: number): number {
+    const at = Math.floor(this.#phase * count)
+    this.#phase = (this.#phase + GOLDEN) % 1
+    return at
   }
 
   #smooth(endpoints: readonly Endpoint[], accounts: readonly Account[] | undefined): number {

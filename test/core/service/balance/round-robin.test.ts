@@ -284,3 +284,17 @@ t.test('a long list, and retries from what is left of it', async (t) => {
   }
   for (const one of all) if (first.get(one) !== one.weight * 10) t.fail(`${one.url} got ${first.get(one)}`)
 })
+
+t.test('each long list of equal weights begins elsewhere', async (t) => {
+  const balance = new RoundRobin()
+  const places = Array.from({ length: 8 }, () => {
+    const list = Object.freeze(long(1000, () => 1))
+    return list.indexOf(balance.pick(list) as Endpoint)
+  })
+  places.sort((a, b) => a - b)
+  const apart = places.map((place, at) => place - (places[at - 1] ?? 0)).slice(1)
+  t.ok(
+    apart.every((distance) => distance > 50),
+    `they are spread out: ${places}`
+  )
+})
