@@ -44,9 +44,9 @@ http {
   keepalive_requests 1000000000; client_max_body_size 0;
   # Bodies pass by as they come, as with the others, and not by way of a file.
   proxy_request_buffering off; proxy_max_temp_file_size 0;
-  upstream app { ${servers.join(' ')} keepalive 256; keepalive_requests 1000000000; }
+  upstream app { ${servers.join(' ')} keepalive 1024; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port} backlog=1024${ways}; ${tls}
+    listen 127.0.0.1:${port} backlog=4096${ways}; ${tls}
     location / { ${FORWARDS[outbound]} }
   }
 }
@@ -91,7 +91,7 @@ defaults
   timeout tunnel 60s
   http-reuse always
 frontend inbound
-  bind 127.0.0.1:${port} backlog 1024${ways}
+  bind 127.0.0.1:${port} backlog 4096${ways}
   default_backend app
 backend app
 ${servers.join('\n')}

@@ -31,7 +31,12 @@ export interface Beside {
 interface Phase extends Beside {
   readonly path: string | undefined
   readonly bytes: number
+  /** Processes that have nothing to do with the proxy and want as much of the cores as its threads do. */
+  readonly neighbours?: number
 }
+
+/** The threads of the proxy: its default, a core but one. */
+const THREADS = Math.max(1, availableParallelism() - 1)
 
 /** @param seconds of one phase @param rounds of all of them */
 export async function besideWork(bench: Bench, rounds: number, seconds: number): Promise<Beside[]> {
@@ -46,6 +51,9 @@ export async function besideWork(bench: Bench, rounds: number, seconds: number):
   })
   const phases = [
     phaseOf('idle', 'nothing'),
+    // What of the rest is not the proxy's: cores that others want, and bodies that are carried and not worked on.
+    { ...phaseOf('neighbour', 'RSA signatures in another process'), neighbours: THREADS },
+    phaseOf('carried', 'carrying bodies of 1 MiB, without a plugin', '/carried', KINDS[0].bytes),
     ...KINDS.flatMap(({ name, label, bytes }) => [
       phaseOf(`${name}-worker`, `${label}, on worker threads`, `/${name}/worker`, bytes),
       phaseOf(`${name}-inline`, `${label}, inline`, `/${name}/inline`, bytes)
@@ -77,9 +85,11 @@ async function warm(proxy: Running, { path, bytes }: Phase): Promise<void> {
 /** The calm route's answers while the busy one has more to do than it can. */
 async function beside(proxy: Running, phase: Phase, seconds: number): Promise<void> {
   const url = proxy.urls.get('inbound') as string
+  const lasting = seconds + 0.6
   const [calm, busy] = await Promise.all([
     pace(`${url}/calm`, { rate: RATE, seconds, warmUp: 0.3 }),
-    phase.path === undefined ? undefined : keepBusy(`${url}${phase.path}`, phase.bytes, seconds + 0.6)
+    phase.path === undefined ? undefined : keepBusy(`${url}${phase.path}`, phase.bytes, lasting),
+    ...Array.from({ length: phase.neighbours ?? 0 }, () => beNeighbour(lasting))
   ])
   phase.p50.push(calm.answer.p50)
   phase.p99.push(calm.answer.p99)
@@ -100,8 +110,15 @@ async function keepBusy(
   seconds: number
 ): Promise<{ done: number; failed: number; seconds: number }> {
   // The proxy has a thread per core but one, and some of the work waits.
-  const lanes = 4 * Math.max(1, availableParallelism() - 1)
+  const lanes = 4 * THREADS
   const settings = JSON.stringify({ url, lanes, seconds, bytes })
   const [file, ...all] = atIdlePriority(process.execPath, [BUSY, settings]) as [string, ...string[]]
   return JSON.parse(await output(file, all))
+}
+
+const NEIGHBOUR = fileURLToPath(new URL('./neighbour.mjs', import.meta.url))
+
+/** At the priority of the proxy's worker threads. */
+async function beNeighbour(seconds: number): Promise<void> {
+  await output('nice', ['-n', '10', process.execPath, NEIGHBOUR, String(seconds)])
 }

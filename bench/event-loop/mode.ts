@@ -89,11 +89,11 @@ async function plotOf(all: readonly Beside[]): Promise<Part> {
   const svg = await barChart({
     title: "A calm route's p99 beside heavy work on another",
     y: { title: 'ms', scale: 'log', min: 0.05 },
-    bars: ['idle', ...KINDS.map(({ name }) => name)].map((kind) => ({
+    bars: ['idle', 'neighbour', 'carried', ...KINDS.map(({ name }) => name)].map((kind) => ({
       name: kind,
       values: all
         .filter(({ name }) => name.startsWith(kind))
-        .map(({ name, p99 }) => ({ group: name.split('-')[1] ?? 'idle', value: median(p99) }))
+        .map(({ name, p99 }) => ({ group: name.split('-')[1] ?? 'no work in it', value: median(p99) }))
     }))
   })
   return {

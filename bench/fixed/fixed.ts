@@ -2,6 +2,7 @@
 import { type Candidate, candidates, enter } from '../candidates.js'
 import type { Running } from '../children.js'
 import { cpuOfAll, familyOf } from '../cpu-time.js'
+import { drive, type Traffic } from '../load/generator.js'
 import { type Paced, pace } from '../load/open-loop.js'
 import { residentBytes } from '../memory/resident.js'
 import { type Bench, type BySize, choose, present } from '../mode.js'
@@ -12,6 +13,7 @@ import { median } from '../statistics.js'
 
 const RATE = 1000
 const PATH = '/orders/1?full=1'
+const WARMING: Traffic = { method: 'GET', bodyBytes: 0, connections: 50 }
 const NAMES = ['five', 'none', 'bare', 'nginx', 'haproxy']
 const SMOKE = ['five']
 
@@ -27,8 +29,8 @@ interface Plan {
 }
 
 const PLANS: BySize<Plan> = {
-  full: { rounds: 2, seconds: 8, warmUp: 3 },
-  short: { rounds: 1, seconds: 4, warmUp: 2 },
+  full: { rounds: 3, seconds: 10, warmUp: 5 },
+  short: { rounds: 2, seconds: 6, warmUp: 4 },
   smoke: { rounds: 1, seconds: 1, warmUp: 0 }
 }
 
@@ -78,7 +80,7 @@ export async function fixed(bench: Bench): Promise<Outcome> {
   const five = taken[chosen.findIndex(({ name }) => name === 'five')]
   const all = [direct, ...taken]
   const parts: Part[] = [
-    `${plan.rounds} rounds of ${plan.seconds} s each, in turns, ${RATE} requests a second, 128 B answered. Times count from when a request was due.`,
+    `${plan.rounds} rounds of ${plan.seconds} s each, in turns, ${RATE} requests a second, 128 B answered; each was driven as hard as it answers for ${plan.warmUp} s before. Times count from when a request was due.`,
     tableOf(direct, all),
     ...(five === undefined ? [] : targetsOf(five))
   ]
@@ -94,8 +96,9 @@ async function take(
   first: boolean,
   spinner: Parameters<typeof pace>[2]
 ): Promise<Sample> {
-  // What has been compiled stays: only the first time there is something to warm up.
-  if (first && warmUp > 0) await pace(url, { rate: RATE, seconds: warmUp }, spinner)
+  // At full speed, for at this pace it takes minutes until all is compiled that a sidecar of an hour has compiled. What has
+  // been stays: only the first time there is something to warm up.
+  if (first && warmUp > 0) await drive(url, WARMING, warmUp)
   const pids = proxy === undefined ? [] : familyOf(proxy.pid)
   const before = cpuOfAll(pids)
   const paced = await pace(url, { rate: RATE, seconds }, spinner)
