@@ -23,6 +23,8 @@ export interface Candidate {
   readonly label: string
   /** Why it cannot take part here. */
   readonly missing?: string | undefined
+  /** It is not to be asked in TLS. */
+  readonly plain?: true
   /** @param nodeOptions for those that run on Node */
   command(stage: Stage, nodeOptions?: readonly string[]): Command | Promise<Command>
 }
@@ -129,6 +131,12 @@ export function ours(build: string, prefix = '', words = ''): Candidate[] {
   ]
 }
 
+/** The floor: bytes passed on and not read. */
+function relay(): Candidate {
+  const file = new URL('./peers/relay.mjs', import.meta.url)
+  return { ...script('relay', 'a relay of bytes on node:net', file), plain: true }
+}
+
 /** Those of Node with nothing on them. */
 export const NODE_PEERS = ['http-proxy-3', 'httpxy', 'fast-proxy']
 
@@ -147,7 +155,8 @@ export function candidates(build: string, against: readonly string[] = []): Cand
     ...ours(build),
     ...against.flatMap((folder, at) => ours(folder, `${at + 1}-`, ` (${folder})`)),
     nginx(plain),
-    haproxy(plain)
+    haproxy(plain),
+    relay()
   ]
 }
 

@@ -1,5 +1,5 @@
 // `npm run bench -- collapse`: whether more connections than usual take throughput away, and whether memory comes back.
-import { type Candidate, candidates, script } from '../candidates.js'
+import { type Candidate, candidates } from '../candidates.js'
 import { compare } from '../compare.js'
 import { type RequestScenario, scenarios } from '../matrix/scenarios.js'
 import { type Bench, type BySize, choose, comparisonOf, planOf, present, roundsOf } from '../mode.js'
@@ -17,8 +17,8 @@ const PLANS: BySize<Plan> = {
   smoke: { starts: 1, rounds: 1, seconds: 1, warmUp: 0 }
 }
 const NAMES: BySize<readonly string[]> = {
-  full: ['none', 'five', 'bare', 'nginx', 'haproxy', 'service'],
-  short: ['none', 'five', 'nginx', 'haproxy', 'service'],
+  full: ['none', 'five', 'bare', 'nginx', 'haproxy', 'relay'],
+  short: ['none', 'five', 'nginx', 'haproxy', 'relay'],
   smoke: ['five']
 }
 /** By connections. The first is what the others are held against. */
@@ -31,20 +31,12 @@ const KEPT = 0.8
 /** p99 by mean. */
 const SPREAD = 5
 
-/** What a process on Node that does nothing but answer makes of as many connections, with the same load beside it. */
-const service = script(
-  'service',
-  'the service alone, in their place',
-  new URL('../peers/upstream.mjs', import.meta.url),
-  { args: ['127.0.0.1', 'inbound'] }
-)
-
 type Compared = readonly (readonly [RequestScenario, Row[]])[]
 
 export async function collapse(bench: Bench): Promise<Outcome> {
   const { options, size, say } = bench
   const plan = planOf(bench, PLANS)
-  const all = [...candidates(bench.build, options.against), service]
+  const all = candidates(bench.build, options.against)
   const chosen = present<Candidate>(choose(all, options.only ?? NAMES[size], 'candidate'), say)
   const compared = await compare(chosen, choose(scenarios, COUNTS, 'scenario'), comparisonOf(bench, plan))
   const memory = await memoryAfterLoad(bench)

@@ -14,7 +14,7 @@ import { median } from '../statistics.js'
 const RATE = 1000
 const PATH = '/orders/1?full=1'
 const WARMING: Traffic = { method: 'GET', bodyBytes: 0, connections: 50 }
-const NAMES = ['five', 'none', 'bare', 'nginx', 'haproxy']
+const NAMES = ['five', 'none', 'bare', 'nginx', 'haproxy', 'relay']
 const SMOKE = ['five']
 
 /** Of a core, and in bytes: a million to the MB. */

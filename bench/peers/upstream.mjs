@@ -3,13 +3,11 @@
 // of what is measured and shares a core with the load generator, so it reads nothing of a request but where that ends:
 // with node:http in its place the fastest proxies would be waiting for it.
 //
-//   node upstream.mjs [HOST [NAME]]
-//
-// HOST: 127.0.0.1, or 0.0.0.0 to be 16 million endpoints: 127.0.0.1 to 127.255.255.254. NAME of the only one there is to be.
+//   node upstream.mjs [HOST]     127.0.0.1, or 0.0.0.0 to be 16 million endpoints: 127.0.0.1 to 127.255.255.254
 import { createServer } from 'node:net'
 
 const BYTES = 128
-const [host = '127.0.0.1', ...names] = process.argv.slice(2)
+const host = process.argv[2] ?? '127.0.0.1'
 
 /** By the body's length. */
 const answers = new Map()
@@ -85,7 +83,7 @@ function serve(socket) {
 }
 
 // Two endpoints, so that a load balancer has something to choose from.
-for (const name of names.length > 0 ? names : ['a', 'b']) {
+for (const name of ['a', 'b']) {
   const server = createServer(serve)
   server.listen(0, host, 4096, () => {
     console.log(`ready ${name} http://127.0.0.1:${server.address().port}`)
