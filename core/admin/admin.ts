@@ -19,6 +19,8 @@ export interface AdminOptions {
   proxy: Administered
   /** Called once, after the answer to POST /drain has been given. */
   onDrain(): void
+  /** Called after each POST /reload that has taken up a configuration. */
+  onReload(): void
   log: Logger
 }
 
@@ -31,7 +33,7 @@ const POLICY =
  * The admin's server, not yet listening: whoever starts it chooses the address. It has no login; `refusal` keeps
  * web pages out, and the address it is bound to must keep everyone else out.
  */
-export function createAdmin({ proxy, onDrain, log }: AdminOptions): FastifyInstance {
+export function createAdmin({ proxy, onDrain, onReload, log }: AdminOptions): FastifyInstance {
   const admin = fastify({
     logger: false,
     // A dashboard left open polls over a kept connection, which must not hold up the end of the process.
@@ -90,14 +92,20 @@ export function createAdmin({ proxy, onDrain, log }: AdminOptions): FastifyInsta
   })
 
   admin.post('/reload', async (_request, reply) => {
+    const cause = 'POST /reload'
     try {
       await proxy.reload()
+      log.info({ cause }, 'reloaded')
+      onReload()
     } catch (error) {
+      log.error({ cause }, 'not reloaded: the configuration before it stays in use')
       if (error instanceof ConfigError) {
         const problems = error.problems.map(formatProblem)
+        for (const problem of problems) log.error(problem)
         return json(reply.code(400), { error: 'CONFIG_INVALID', message: 'nothing was changed', problems })
       }
       const message = error instanceof Error ? error.message : String(error)
+      log.error({ error }, message)
       return json(reply.code(500), { error: 'RELOAD_FAILED', message, problems: [] })
     }
     return json(reply, { ok: true })

@@ -45,10 +45,10 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
   ])
   const log = createLogger({ verbose: options.verbose })
   const session = new Session(log)
-  await session.run(options, waitTimeout, async (onDrain) => {
+  await session.run(options, waitTimeout, async (asked) => {
     const { file, verbose } = options
     const { config, build } = await prepareProxy(host, file, {
-      onDrain,
+      ...asked,
       log,
       ...(verbose ? { logLevel: 'debug' } : {})
     })
@@ -57,10 +57,11 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
     const args = ['run', file, ...(verbose ? ['--verbose'] : [])]
     return Primary.build({
       program: { file: process.argv[1] as string, args },
+      file,
       config,
       log,
       verbose,
-      onDrain
+      ...asked
     })
   })
 }
@@ -69,7 +70,17 @@ export async function run({ host, ...options }: RunOptions & { host: Host }): Pr
 function takeSeat(): Seat | undefined {
   const seat = process.env.OUTRIGGER_PROCESS
   delete process.env.OUTRIGGER_PROCESS
-  return seat === undefined || process.send === undefined ? undefined : (JSON.parse(seat) as Seat)
+  if (seat === undefined || process.send === undefined) return undefined
+  // Ctrl-C reaches a whole terminal's group and a service manager signals each process: the primary alone is meant, and
+  // tells this one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  return JSON.parse(seat) as Seat
+}
+
+/** What the admin was asked for. */
+interface Asked {
+  onDrain(): void
+  onReload(): void
 }
 
 /** What a session runs: a proxy in this process, or the primary of several. */
@@ -90,6 +101,7 @@ class Session {
   #reloadCause: string | undefined
   #watch: FileWatch | undefined
   #ignoreStray: () => void = () => {}
+  #onReload: (() => void) | undefined
 
   constructor(log: Logger) {
     this.#log = log
@@ -98,7 +110,7 @@ class Session {
   async run(
     options: RunOptions,
     waitTimeout: number,
-    create: (onDrain: () => void) => Promise<Running>
+    create: (asked: Asked) => Promise<Running>
   ): Promise<void> {
     const ignoreSignals = listenForSignals({
       onStop: (signal) => this.#stop.abort(signal),
@@ -115,7 +127,9 @@ class Session {
     } catch (error) {
       await this.#service?.stop(STOP_GRACE)
       await this.#proxy?.close()
-      throw error
+      // Of a start that was broken off, what did not come about is no failure.
+      if (this.#proxy !== undefined || !this.#stop.signal.aborted) throw error
+      this.#log.info('ended')
     } finally {
       ignoreSignals()
       this.#watch?.close()
@@ -127,13 +141,17 @@ class Session {
   async #start(
     options: RunOptions,
     waitTimeout: number,
-    create: (onDrain: () => void) => Promise<Running>
+    create: (asked: Asked) => Promise<Running>
   ): Promise<Running> {
     const { failure, ignore } = failOnStrayErrors()
     const stop = this.#stop.signal
     const since = Date.now()
     try {
-      const proxy = await Promise.race([create(() => this.#stop.abort('POST /drain')), failure])
+      const asked = {
+        onDrain: () => this.#stop.abort('POST /drain'),
+        onReload: () => this.#onReload?.()
+      }
+      const proxy = await Promise.race([create(asked), failure])
       this.#proxy = proxy
       if (stop.aborted) return proxy
       if (options.watch) {
@@ -168,13 +186,15 @@ class Session {
     this.#ignoreStray = surviveStrayErrors({ files: () => proxy.watched, log: this.#log })
     const told = new Map<string, string>()
     tellReady(proxy, told)
+    const taken = (startedAt: number, succeeded: boolean) => {
+      tellReady(proxy, told)
+      void this.#watch?.update(proxy.watched, startedAt, !succeeded)
+    }
+    this.#onReload = () => taken(Date.now(), true)
     this.#reloads = new Reloads({
       reload: () => proxy.reload(),
       log: this.#log,
-      onDone: (succeeded, startedAt) => {
-        tellReady(proxy, told)
-        void this.#watch?.update(proxy.watched, startedAt, !succeeded)
-      }
+      onDone: (succeeded, startedAt) => taken(startedAt, succeeded)
     })
     if (this.#reloadCause !== undefined) this.#reloads.request(this.#reloadCause)
     if (!stop.aborted)
@@ -185,8 +205,12 @@ class Session {
   async #end(proxy: Running): Promise<void> {
     this.#watch?.close()
     if (proxy.state === 'ready') {
-      this.#log.info({ cause: this.#stop.signal.reason, inFlight: await proxy.inFlight }, 'draining')
-      await proxy.drain()
+      // Asked for before it begins, and waited for after: of several processes one may be slow to say.
+      const { inFlight } = proxy
+      const drained = proxy.drain()
+      drained.catch(() => {})
+      this.#log.info({ cause: this.#stop.signal.reason, inFlight: await inFlight }, 'draining')
+      await drained
     }
     // The service is stopped last: what was in flight needed it.
     await this.#service?.stop(STOP_GRACE)

@@ -9,6 +9,8 @@ import type { Facts } from './protocol.js'
 export interface CrewOptions {
   readonly of: number
   readonly log: Logger
+  /** Of the configuration that runs; undefined: a module, which each reads itself. */
+  text(): string | undefined
   /** A process has ended, whether it was to or not. */
   onEnd(member: Member): void
   /**
@@ -130,7 +132,7 @@ export class Crew {
 
   #fork(at: number): Member {
     const place = this.#places[at] as Place
-    const member = new Member({ number: at + 1, of: this.#places.length })
+    const member = new Member({ number: at + 1, of: this.#places.length }, this.#options.text())
     place.member = member
     void member.ended.then((end) => this.#onEnd(at, member, end))
     return member
@@ -142,7 +144,7 @@ export class Crew {
     this.#options.onEnd(member)
     if (this.#ending || !this.#replaces) return
     place.deaths = end.lived >= STEADY ? 1 : place.deaths + 1
-    this.#replace(at, describeEnd(end))
+    this.#replace(at, member.killed ? 'was taken out' : describeEnd(end))
   }
 
   #replace(at: number, how = 'has ended'): void {
@@ -152,7 +154,6 @@ export class Crew {
     this.#options.log.error({ process: number }, `process ${number} ${how}: starting it again in ${wait} ms`)
     place.restart = setTimeout(() => {
       place.restart = undefined
-      this.restarts++
       void this.#join(this.#fork(at))
     }, wait)
   }
@@ -162,11 +163,17 @@ export class Crew {
     const { number } = member.seat
     try {
       await onBuilt(member, await member.built, () => member.start(START))
+      this.restarts++
       log.info({ process: number }, `process ${number} serves again`)
     } catch (error) {
       if (this.#ending) return
-      log.error({ process: number, error }, `process ${number} could not be started again`)
-      if (error instanceof ConfigError) for (const line of problemLines(error)) log.error(line)
+      const message = `process ${number} could not be started again`
+      if (error instanceof ConfigError) {
+        log.error({ process: number }, message)
+        for (const line of problemLines(error)) log.error(line)
+      } else {
+        log.error({ process: number, error }, message)
+      }
       // Its end starts it again, later.
       member.kill()
     }

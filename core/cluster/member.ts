@@ -1,6 +1,15 @@
 import cluster, { type Worker } from 'node:cluster'
 import { StartError } from '../server/types.js'
-import { type Answer, type Answers, type Ask, errorOf, type Facts, FIRST, isOurs } from './protocol.js'
+import {
+  type Answer,
+  type Answers,
+  type Ask,
+  type Beginning,
+  errorOf,
+  type Facts,
+  FIRST,
+  isOurs
+} from './protocol.js'
 import type { Seat } from './share.js'
 import { endInTransit } from './transit.js'
 
@@ -31,21 +40,29 @@ export class Member {
   readonly built: Promise<Facts>
   readonly ended: Promise<End>
   alive = true
+  /** By its primary. */
+  killed = false
   /** It has bound its listeners. */
   bound = false
   /** The same, and it has not been told to end. */
   serving = false
+  /** What it was given last, whether or not it has taken that up. */
+  text: string | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #last = FIRST
 
-  constructor(seat: Seat) {
+  /** @param text of its configuration; undefined: a module, which it is to read itself */
+  constructor(seat: Seat, text: string | undefined) {
     this.seat = seat
+    this.text = text
     const born = performance.now()
     this.#worker = cluster.fork({ [SEAT]: JSON.stringify(seat) })
     endInTransit(this.#worker)
     this.built = this.#expect(FIRST).then(({ value }) => value as Facts)
     this.built.catch(() => {})
+    const beginning: Beginning = { outrigger: FIRST, text }
+    this.#worker.send(beginning, undefined, () => {})
     this.#worker.on('message', (message) => this.#hear(message))
     // Of a process that cannot be started, or told anything: it ends, or has ended.
     this.#worker.on('error', () => this.kill())
@@ -72,6 +89,12 @@ export class Member {
     return (await this.#call(ask, within)).value as Answers[A]
   }
 
+  /** @param text as with the constructor */
+  async reload(text: string | undefined, within: number): Promise<Facts> {
+    this.text = text
+    return (await this.#call('reload', within, text)).value as Facts
+  }
+
   /** The same of an answer that comes in parts. */
   async askParts<Part>(ask: Ask, within: number): Promise<Part[]> {
     return (await this.#call(ask, within)).parts as Part[]
@@ -79,10 +102,11 @@ export class Member {
 
   kill(): void {
     this.serving = false
+    this.killed = true
     this.#worker.process.kill('SIGKILL')
   }
 
-  #call(ask: Ask, within: number): Promise<{ value: unknown; parts: unknown[] }> {
+  #call(ask: Ask, within: number, text?: string): Promise<{ value: unknown; parts: unknown[] }> {
     if (!this.alive) return Promise.reject(new StartError(`process ${this.seat.number} has ended`))
     const id = ++this.#last
     const answer = this.#expect(id)
@@ -92,7 +116,7 @@ export class Member {
       this.#waiting.delete(id)
     }, within)
     // A channel that has just closed tells it by the callback; the process's end tells the rest.
-    this.#worker.send({ outrigger: id, ask }, undefined, () => {})
+    this.#worker.send({ outrigger: id, ask, text }, undefined, () => {})
     return answer.finally(() => clearTimeout(late))
   }
 

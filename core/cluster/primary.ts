@@ -1,5 +1,7 @@
 import cluster from 'node:cluster'
+import { readOnce } from '../config/read-source.js'
 import type { Config } from '../config/types.js'
+import { Pace } from '../hooks/pace.js'
 import type { ProxyLogger } from '../log/logger.js'
 import { MergedMetrics } from '../metrics/merge.js'
 import type { Reading } from '../metrics/reading.js'
@@ -16,11 +18,15 @@ import { reloadCrew } from './rolling.js'
 export interface PrimaryOptions {
   /** The program to start again, and its arguments: it finds its seat in the environment. */
   readonly program: { readonly file: string; readonly args: readonly string[] }
+  /** The configuration's. */
+  readonly file: string
   readonly config: Config
   readonly log: ProxyLogger
   readonly verbose: boolean
   /** POST /drain was called. */
   onDrain(): void
+  /** POST /reload has taken up a configuration. */
+  onReload(): void
 }
 
 /** ms that one process may take to answer what the admin asks. One that is slower is left out of that answer. */
@@ -45,6 +51,8 @@ export class Primary {
   readonly #merged = new MergedMetrics<Member>()
   #state: Proxy['state'] = 'new'
   #facts!: Facts
+  /** Of the configuration that runs: who takes a dead one's place has the same. Undefined: a module. */
+  #text: string | undefined
   #admin: Admin | undefined
   #changing: Promise<void> = Promise.resolve()
   #draining: Promise<void> | undefined
@@ -57,6 +65,7 @@ export class Primary {
     this.#crew = new Crew({
       of: options.config.processes,
       log: options.log,
+      text: () => this.#text,
       onEnd: (member) => this.#merged.end(member),
       onBuilt: (member, facts, serve) => this.#inTurn(() => this.#join(member, facts, serve))
     })
@@ -71,6 +80,7 @@ export class Primary {
   static async build(options: PrimaryOptions): Promise<Primary> {
     cluster.setupPrimary({ exec: options.program.file, args: [...options.program.args] })
     const primary = new Primary(options)
+    primary.#text = await textIn(options.file)
     primary.#facts = await primary.#crew.build()
     return primary
   }
@@ -96,7 +106,8 @@ export class Primary {
       this.#facts = await this.#crew.start()
       for (const [name, address] of this.#facts.addresses) this.addresses.set(name, address)
       if (admin !== undefined) {
-        const options = { proxy: this, onDrain: this.#options.onDrain, log: this.#log }
+        const { onDrain, onReload } = this.#options
+        const options = { proxy: this, onDrain, onReload, log: this.#log }
         this.#admin = await openAdmin(options, admin.address, this.addresses)
       }
     } catch (error) {
@@ -125,7 +136,9 @@ export class Primary {
       throw new StartError(`the proxy is ${this.#state}: it takes no new configuration`)
     const before = this.#facts
     try {
-      this.#facts = await reloadCrew(this.#crew.serving, this.#log)
+      const text = await textIn(this.#options.file)
+      this.#facts = await reloadCrew(this.#crew.serving, text, this.#text, this.#log)
+      this.#text = text
     } catch (error) {
       this.#metrics.reloadFailures.inc()
       throw error
@@ -202,18 +215,17 @@ export class Primary {
     return told.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   }
 
-  /** A process that takes another's place has read the file as it is now, or as it was before a reload. */
-  async #join(member: Member, facts: Facts, serve: () => Promise<Facts>): Promise<void> {
-    const differs = (has: Facts) => JSON.stringify(has.config) !== JSON.stringify(this.#facts.config)
+  /** A process that takes another's place may have been given what a reload has changed since; a module it has read itself. */
+  async #join(member: Member, built: Facts, serve: () => Promise<Facts>): Promise<void> {
+    const differs = (facts: Facts) => JSON.stringify(facts.config) !== JSON.stringify(this.#facts.config)
     const { number } = member.seat
-    if (differs(facts)) {
-      const again = await member.ask('reload', JOIN)
-      if (differs(again))
-        this.#log.error(
-          { process: number },
-          `process ${number} begins with the configuration as it is on disk, which the others have not taken up: a reload makes them one`
-        )
-    }
+    let facts = built
+    if (member.text !== this.#text || differs(facts)) facts = await member.reload(this.#text, JOIN)
+    if (differs(facts))
+      this.#log.error(
+        { process: number },
+        `process ${number} begins with the configuration as it is on disk, which the others have not taken up: a reload makes them one`
+      )
     this.#compareAddresses(member, await serve())
   }
 
@@ -227,4 +239,8 @@ export class Primary {
       )
     }
   }
+}
+
+async function textIn(file: string): Promise<string | undefined> {
+  return (await readOnce(file, new Pace()))?.text
 }

@@ -6,6 +6,7 @@ import { type PluginView, type RouteView, type ServiceView, StartError } from '.
 export interface Answers {
   /** Binds the listeners. */
   start: Facts
+  /** Of the text beside it, or of what the file comes to now where that is a module. */
   reload: Facts
   /** Back to the configuration before the last `reload`. */
   restore: Facts
@@ -47,6 +48,13 @@ export const FIRST = 0
 export interface Question {
   readonly outrigger: number
   readonly ask: Ask
+  readonly text?: string | undefined
+}
+
+/** A process's first word from its primary: what its configuration is, where the file is one of text. */
+export interface Beginning {
+  readonly outrigger: typeof FIRST
+  readonly text: string | undefined
 }
 
 /** A part of an answer, the answer, or why there is none. */
@@ -65,7 +73,7 @@ export interface PlainError {
 }
 
 /** Both ends are sent other things too, such as by plugins. */
-export function isOurs(message: unknown): message is Question | Answer {
+export function isOurs(message: unknown): message is Question | Answer | Beginning {
   return typeof (message as { outrigger?: unknown } | null)?.outrigger === 'number'
 }
 

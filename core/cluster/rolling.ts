@@ -12,17 +12,25 @@ const WORD = 3_000
  * Reloads one process after the other: there is one at any time at most that is busy with it. What the first refuses,
  * no other is asked to take. When a later one fails, those before it go back to what they had.
  *
+ * @param text of the configuration; undefined: a module, which each reads itself
+ * @param before the text that they run now
  * @returns what they run now
  * @throws ConfigError, StartError, Error of the one that failed; then they run what they ran before
  */
-export async function reloadCrew(members: readonly Member[], log: Logger): Promise<Facts> {
+export async function reloadCrew(
+  members: readonly Member[],
+  text: string | undefined,
+  before: string | undefined,
+  log: Logger
+): Promise<Facts> {
   const taken: Member[] = []
   let facts: Facts | undefined
   for (const member of members) {
     try {
-      facts = await member.ask('reload', RELOAD)
+      facts = await member.reload(text, RELOAD)
       taken.push(member)
     } catch (error) {
+      member.text = before
       const { number } = member.seat
       if (taken.length > 0) {
         const numbers = taken.map(({ seat }) => seat.number)
@@ -30,7 +38,7 @@ export async function reloadCrew(members: readonly Member[], log: Logger): Promi
           { process: number, restored: numbers, error },
           `process ${number} did not take the configuration that process ${numbers.join(', ')} had taken: back to the one before`
         )
-        await Promise.all(taken.map((each) => restore(each, log)))
+        await Promise.all(taken.map((each) => restore(each, before, log)))
       }
       giveUp(member, error, log)
       throw error
@@ -41,8 +49,9 @@ export async function reloadCrew(members: readonly Member[], log: Logger): Promi
   return facts
 }
 
-async function restore(member: Member, log: Logger): Promise<void> {
+async function restore(member: Member, before: string | undefined, log: Logger): Promise<void> {
   const { number } = member.seat
+  member.text = before
   try {
     await member.ask('restore', RELOAD)
   } catch (error) {

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { failOnStrayErrors, surviveStrayErrors } from '../cli/stray.js'
+import { FileText } from '../config/file-text.js'
 import type { Config } from '../config/types.js'
 import type { Host } from '../host.js'
 import { createLogger, type ProxyLogger } from '../log/logger.js'
@@ -10,6 +11,7 @@ import type { ProxyServer } from '../server/proxy.js'
 import {
   type Answers,
   type Ask,
+  type Beginning,
   type Facts,
   FIRST,
   isOurs,
@@ -32,8 +34,6 @@ export interface ServeOptions {
  * ended, or when the primary is gone and what was under way has ended.
  */
 export async function serve({ host, file, verbose, seat }: ServeOptions): Promise<void> {
-  // Ctrl-C reaches a whole terminal's group and a service manager signals each process: the primary alone is meant.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const log = createLogger({ verbose }).child({ process: seat.number })
   const primary = cluster.worker as Worker
   const gone = new Promise<void>((resolve) => {
@@ -47,7 +47,10 @@ export async function serve({ host, file, verbose, seat }: ServeOptions): Promis
   const { failure, ignore } = failOnStrayErrors()
   let crewman: Crewman
   try {
-    const prepare = prepareProxy(host, file, options).then((prepared) => Crewman.build(prepared, seat, log))
+    const prepare = beginning().then(async ({ text }) => {
+      const prepared = await prepareProxy(host, sourceOf(file, text), options)
+      return Crewman.build(prepared, { file, seat, log })
+    })
     const built = await Promise.race([prepare, failure, gone])
     if (built === undefined) return
     crewman = built
@@ -70,26 +73,31 @@ export async function serve({ host, file, verbose, seat }: ServeOptions): Promis
 /** What a process does for its primary. */
 class Crewman {
   readonly proxy: ProxyServer
+  readonly #file: string
   readonly #log: ProxyLogger
   /** By what this process made of it, each configuration as it was read. */
   readonly #asRead: WeakMap<Config, Config>
   /** What a reload has put away, until it is settled. */
   #before: Config | undefined
 
-  private constructor(proxy: ProxyServer, log: ProxyLogger, asRead: WeakMap<Config, Config>) {
+  private constructor(proxy: ProxyServer, file: string, log: ProxyLogger, asRead: WeakMap<Config, Config>) {
     this.proxy = proxy
+    this.#file = file
     this.#log = log
     this.#asRead = asRead
   }
 
-  static async build(prepared: PreparedProxy, seat: Seat, log: ProxyLogger): Promise<Crewman> {
+  static async build(
+    prepared: PreparedProxy,
+    { file, seat, log }: { file: string; seat: Seat; log: ProxyLogger }
+  ): Promise<Crewman> {
     const asRead = new WeakMap<Config, Config>()
     const proxy = await prepared.build((config) => {
       const share = shareOf(config, seat)
       asRead.set(share, config)
       return share
     })
-    return new Crewman(proxy, log, asRead)
+    return new Crewman(proxy, file, log, asRead)
   }
 
   facts(): Facts {
@@ -111,8 +119,9 @@ class Crewman {
     return new Promise((resolve) => {
       process.on('message', (message) => {
         if (!isOurs(message)) return
-        const { outrigger: id, ask } = message as Question
-        void this.#answer(id, ask).then(() => {
+        const question = message as Question
+        const { ask } = question
+        void this.#answer(question).then(() => {
           if (ask === 'drain' || ask === 'close') resolve()
         })
       })
@@ -126,15 +135,19 @@ class Crewman {
     await this.proxy.drain()
   }
 
-  async #answer(id: number, ask: Ask): Promise<void> {
+  async #answer({ outrigger: id, ask, text }: Question): Promise<void> {
     try {
-      await send({ outrigger: id, value: await this.#do(ask, (part) => send({ outrigger: id, part })) })
+      await send({ outrigger: id, value: await this.#do(ask, text, (part) => send({ outrigger: id, part })) })
     } catch (error) {
       await send({ outrigger: id, error: plainError(error) })
     }
   }
 
-  async #do(ask: Ask, give: (part: unknown) => Promise<void>): Promise<Answers[Ask]> {
+  async #do(
+    ask: Ask,
+    text: string | undefined,
+    give: (part: unknown) => Promise<void>
+  ): Promise<Answers[Ask]> {
     const { proxy } = this
     switch (ask) {
       case 'start':
@@ -142,7 +155,7 @@ class Crewman {
         return this.facts()
       case 'reload': {
         const before = proxy.current
-        await proxy.reload()
+        await proxy.reload(sourceOf(this.#file, text))
         this.#before = before
         return this.facts()
       }
@@ -172,6 +185,22 @@ class Crewman {
         return proxy.plugins()
     }
   }
+}
+
+function beginning(): Promise<Beginning> {
+  return new Promise((resolve) => {
+    const hear = (message: unknown) => {
+      if (!isOurs(message) || message.outrigger !== FIRST) return
+      process.off('message', hear)
+      resolve(message as Beginning)
+    }
+    process.on('message', hear)
+  })
+}
+
+/** @param text undefined: the file is a module */
+function sourceOf(file: string, text: string | undefined): string | FileText {
+  return text === undefined ? file : new FileText(file, text)
 }
 
 /** Series in one message. */

@@ -5,6 +5,7 @@ import { isPlugin } from '../hooks/plugin.js'
 import { ModuleError, oneLine, showFile } from '../modules/failure.js'
 import type { ModuleLoader } from '../modules/load.js'
 import { isPlain, ObjectDocument, type SourceDocument } from './document.js'
+import { FileText } from './file-text.js'
 import { ConfigError, type Problem } from './problem.js'
 import { quote } from './quote.js'
 import { readYaml } from './yaml.js'
@@ -37,6 +38,7 @@ export async function readSource(
   pace: Pace,
   directory = process.cwd()
 ): Promise<Source> {
+  if (source instanceof FileText) return readDocument(source, pace)
   if (typeof source === 'object') {
     if (!isPlain(source)) throw notAnObject(undefined, source)
     return {
@@ -47,23 +49,48 @@ export async function readSource(
     }
   }
   const file = resolve(source)
-  const extension = extname(file).toLowerCase()
-  if (!TEXT.has(extension) && !MODULES.has(extension)) {
-    const known = [...TEXT, ...MODULES].join(', ')
-    throw failed(source, `a configuration is one of ${known}, told by the file's name`)
+  if (isModule(source)) {
+    await assertReadable(source, file)
+    return { file, directory: dirname(file), ...(await readModule(source, file, loader)) }
   }
-  await assertReadable(source, file)
-  const found = { file, directory: dirname(file) }
-  if (MODULES.has(extension)) return { ...found, ...(await readModule(source, file, loader)) }
-  const { document, problems } = await readYaml(await readText(source, file, pace), source, pace)
+  return readDocument(await readFileText(source, pace), pace)
+}
+
+/**
+ * What a file holds now; undefined of a module, whose text alone is not what it comes to.
+ *
+ * @throws ConfigError when it is no configuration's file, or cannot be read
+ */
+export async function readOnce(name: string, pace: Pace): Promise<FileText | undefined> {
+  return isModule(name) ? undefined : readFileText(name, pace)
+}
+
+/** By its name. @throws ConfigError when it is neither that nor text */
+function isModule(name: string): boolean {
+  const extension = extname(name).toLowerCase()
+  if (MODULES.has(extension)) return true
+  if (TEXT.has(extension)) return false
+  const known = [...TEXT, ...MODULES].join(', ')
+  throw failed(name, `a configuration is one of ${known}, told by the file's name`)
+}
+
+async function readFileText(name: string, pace: Pace): Promise<FileText> {
+  const file = resolve(name)
+  await assertReadable(name, file)
+  return new FileText(name, await readText(name, file, pace))
+}
+
+async function readDocument({ file: name, text }: FileText, pace: Pace): Promise<Source> {
+  const file = resolve(name)
+  const { document, problems } = await readYaml(text, name, pace)
   if (document === undefined) throw new ConfigError(problems)
   if (document.written === null || document.written === undefined) {
     throw new ConfigError([
       ...problems,
-      { at: source, path: '', message: 'the file is empty: it needs "listeners" and "routes"' }
+      { at: name, path: '', message: 'the file is empty: it needs "listeners" and "routes"' }
     ])
   }
-  return { ...found, document, problems }
+  return { file, directory: dirname(file), document, problems }
 }
 
 async function assertReadable(name: string, file: string): Promise<void> {

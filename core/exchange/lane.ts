@@ -21,7 +21,7 @@ export interface LaneConnection {
   /** Called back by the system once the end of the answer has left. */
   readonly flushed: (error?: Error | null) => void
   /** The body's reader has room again. */
-  resume(): void
+  resume(body: LaneBody): void
 }
 
 type LatinBuffer = Buffer & { latin1Slice(start: number, end: number): string }
@@ -44,7 +44,9 @@ export class LaneDownstream implements Downstream {
   readonly #connection: LaneConnection
   readonly #start: RequestStart
   #owner: DownstreamOwner | undefined = undefined
-  #source: LaneBody | undefined = undefined
+  /** Somebody reads the body, or has thrown it away. */
+  asked = false
+  #body: LaneBody | undefined = undefined
   /** The head, until there is something to send with it. */
   #head = ''
   #framing: Framing = 'none'
@@ -62,8 +64,14 @@ export class LaneDownstream implements Downstream {
   }
 
   get source(): LaneBody {
-    this.#source ??= new LaneBody(this.#connection)
-    return this.#source
+    this.asked = true
+    return this.body
+  }
+
+  /** @internal What the connection feeds. */
+  get body(): LaneBody {
+    this.#body ??= new LaneBody(this.#connection)
+    return this.#body
   }
 
   get over(): boolean {
@@ -71,7 +79,7 @@ export class LaneDownstream implements Downstream {
   }
 
   get gone(): boolean {
-    return this.#connection.socket.destroyed || (this.#source !== undefined && this.#source.errored !== null)
+    return this.#connection.socket.destroyed || (this.#body !== undefined && this.#body.errored !== null)
   }
 
   /** All of the answer was given to the connection. */
@@ -207,7 +215,7 @@ export class LaneDownstream implements Downstream {
   lose(): void {
     if (this.finished) return
     this.#lost = true
-    if (this.#source !== undefined && !this.#source.readableEnded) this.#source.destroy(new Error('aborted'))
+    if (this.#body !== undefined && !this.#body.readableEnded) this.#body.destroy(new Error('aborted'))
     this.#owner?.closed()
   }
 
@@ -230,7 +238,7 @@ export class LaneBody extends Readable {
   }
 
   override _read(): void {
-    this.#connection.resume()
+    this.#connection.resume(this)
   }
 }
 

@@ -7,7 +7,7 @@ const LONGEST = 50
  * Takes in a surge of connections before it serves the first requests on them. A listener of Node 20 accepts one
  * connection a turn of the event loop (libuv 1.45 and later), and a turn is as long as what is done in it: with each
  * served as it comes, the last of a thousand that come at once waits for some half a million reads of those before it.
- * One that comes in the turn after another is held, unread, until a turn passes in which none comes.
+ * One that comes in the turn after another is held until a turn passes in which none comes.
  */
 export class Arrivals {
   readonly #serve: (socket: Socket) => void
@@ -43,12 +43,17 @@ export class Arrivals {
     this.#came = false
     if (came) setImmediate(this.#turned)
     else this.#watching = false
-    if (this.#held.length > 0 && (!came || this.#now() - this.#since > LONGEST)) this.#release()
+    if (this.#held.length > 0 && (!came || this.#now() - this.#since > LONGEST)) this.release()
   }
 
-  #release(): void {
+  /** Serves those that are held. */
+  release(): void {
     const held = this.#held
     this.#held = []
-    for (const socket of held) if (!socket.destroyed) this.#serve(socket)
+    for (const socket of held) {
+      // Its client has closed without a word: nobody would hear of it any more.
+      if (socket.readableEnded) socket.destroy()
+      else if (!socket.destroyed) this.#serve(socket)
+    }
   }
 }

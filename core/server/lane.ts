@@ -1,14 +1,17 @@
 import type { Socket } from 'node:net'
-import { type LaneConnection, LaneDownstream } from '../exchange/lane.js'
+import { type LaneBody, type LaneConnection, LaneDownstream } from '../exchange/lane.js'
 import type { Peer } from '../exchange/peer.js'
+import { DRAIN_BYTES, DRAIN_MS } from '../exchange/writer.js'
 import { Deadline, type Deadlines } from '../hooks/deadlines.js'
 import { readRequestHead } from '../http1/request-head.js'
 
 /** Bytes of a head; a longer one is the standard path's, whose limit is a configured one. */
 const LONGEST_HEAD = 16 * 1024
 
-/** Bytes of further requests that are taken while one is answered. */
+/** Bytes of further requests with which no more are read: what is read at once comes on top of it. */
 const AHEAD = 64 * 1024
+/** Pieces of them: however small, what each is kept in is not. */
+const PIECES = 64
 
 const END = Buffer.from('\r\n\r\n')
 
@@ -47,8 +50,13 @@ export class Lane extends Deadline implements LaneConnection {
   #current: LaneDownstream | undefined = undefined
   /** Bytes of the present request's body that have not come. */
   #left = 0
-  /** What came behind the present request. */
-  #ahead: Buffer | undefined = undefined
+  /** The body's reader takes more. */
+  #room = true
+  /** Bytes of a body that nobody wants, and that came behind its answer. */
+  #unwanted = 0
+  /** What came behind the present request, and its bytes. */
+  #ahead: Buffer[] = []
+  #aheadBytes = 0
 
   constructor(owner: LaneOwner, socket: Socket, peer: Peer) {
     super()
@@ -76,15 +84,17 @@ export class Lane extends Deadline implements LaneConnection {
 
   /** Nothing more is to come; what is under way ends with its answer. */
   drain(): void {
-    if (this.#current === undefined) this.socket.destroy()
+    if (this.#current === undefined || this.#current.finished) this.socket.destroy()
   }
 
   /** The body's reader has room. */
-  resume(): void {
-    if (this.#left > 0 && this.socket.isPaused()) this.socket.resume()
+  resume(body: LaneBody): void {
+    if (this.#current?.body !== body) return
+    this.#room = true
+    this.#flow()
   }
 
-  /** No request came for too long. */
+  /** No request came for too long, or no end of one that has had its answer. */
   override expire(): void {
     if (this.#peer.requests > 0) this.socket.destroy()
     else {
@@ -98,9 +108,24 @@ export class Lane extends Deadline implements LaneConnection {
     if (bytes === undefined) return
     if (this.#current === undefined) this.#read(bytes)
     else {
-      this.#ahead = this.#ahead === undefined ? bytes : Buffer.concat([this.#ahead, bytes])
-      if (this.#ahead.length > AHEAD) this.socket.pause()
+      this.#wait(bytes)
+      this.#flow()
     }
+  }
+
+  #wait(bytes: Buffer): void {
+    if (this.#ahead.length === PIECES) this.#ahead = [Buffer.concat(this.#ahead)]
+    this.#ahead.push(bytes)
+    this.#aheadBytes += bytes.length
+  }
+
+  /** Reads on, or not: while a body comes its reader says so, and otherwise how much waits. */
+  #flow(): void {
+    const { socket } = this
+    const wanted = this.#left > 0 ? this.#room : this.#aheadBytes <= AHEAD
+    if (wanted !== socket.isPaused()) return
+    if (wanted) socket.resume()
+    else socket.pause()
   }
 
   /** @param bytes beginning where a request does */
@@ -112,8 +137,7 @@ export class Lane extends Deadline implements LaneConnection {
         ? undefined
         : readRequestHead((bytes as LatinBuffer).latin1Slice(0, size))
     if (start === undefined) {
-      this.#release()
-      this.#owner.handOver(this.socket, bytes)
+      this.#leave(bytes)
       return
     }
     this.#owner.deadlines.unwatch(this)
@@ -121,32 +145,52 @@ export class Lane extends Deadline implements LaneConnection {
     const whole = start.length > 0 && behind <= bytes.length ? bytes.subarray(size, behind) : undefined
     const downstream = new LaneDownstream(this, this.#peer, start, whole)
     this.#current = downstream
-    if (behind < bytes.length) this.#ahead = bytes.subarray(behind)
+    if (behind < bytes.length) this.#wait(bytes.subarray(behind))
     else if (behind > bytes.length) {
       this.#left = start.length
+      this.#room = true
       if (size < bytes.length) this.#feed(bytes.subarray(size))
     }
     this.#owner.request(downstream)
   }
 
+  /**
+   * To Node's server, which reads past the stream: what the stream holds comes after these bytes and before all that is
+   * still to be read.
+   *
+   * @param bytes of which nothing was acted on
+   */
+  #leave(bytes: Buffer): void {
+    const { socket } = this
+    this.#release()
+    const parts = [bytes]
+    for (let more = socket.read() as Buffer | null; more !== null; more = socket.read()) parts.push(more)
+    if (socket.isPaused()) socket.resume()
+    this.#owner.handOver(socket, parts.length === 1 ? bytes : Buffer.concat(parts))
+  }
+
   /** @returns what is behind the body */
   #feed(chunk: Buffer): Buffer | undefined {
-    const source = (this.#current as LaneDownstream).source
+    const downstream = this.#current as LaneDownstream
     const taken = Math.min(this.#left, chunk.length)
     this.#left -= taken
-    const room = source.push(taken === chunk.length ? chunk : chunk.subarray(0, taken))
-    if (this.#left > 0) {
-      if (!room) this.socket.pause()
-      return undefined
-    }
-    source.push(null)
     const rest = taken < chunk.length ? chunk.subarray(taken) : undefined
-    if (this.#current?.finished === true) {
-      this.#ahead = rest
-      this.#next()
+    if (downstream.finished && !downstream.asked) {
+      this.#unwanted += taken
+      if (this.#unwanted > DRAIN_BYTES) this.socket.destroy()
+    } else {
+      const { body } = downstream
+      this.#room = body.push(taken === chunk.length ? chunk : chunk.subarray(0, taken))
+      if (this.#left === 0) body.push(null)
+    }
+    if (this.#left > 0) {
+      this.#flow()
       return undefined
     }
-    return rest
+    if (!downstream.finished) return rest
+    if (rest !== undefined) this.#wait(rest)
+    this.#next()
+    return undefined
   }
 
   #flushed(error: Error | null | undefined): void {
@@ -154,7 +198,19 @@ export class Lane extends Deadline implements LaneConnection {
     if (downstream === undefined || error) return
     if (this.socket.timeout) this.socket.setTimeout(0)
     downstream.finish()
+    if (this.#current !== downstream) return
     if (this.#left === 0) this.#next()
+    else this.#linger(downstream)
+  }
+
+  /** The answer has left before all of the request has come: what is missing is waited for, and not for long. */
+  #linger({ asked }: LaneDownstream): void {
+    // Whoever has asked for it goes on reading, for as long, and hangs up then.
+    this.#owner.deadlines.watch(this, asked ? 2 * DRAIN_MS : DRAIN_MS)
+    if (asked) return
+    this.#unwanted = 0
+    this.#room = true
+    this.#flow()
   }
 
   /** The answer has left and all of the request has come. */
@@ -166,12 +222,17 @@ export class Lane extends Deadline implements LaneConnection {
       this.socket.destroySoon()
       return
     }
-    const ahead = this.#ahead
     this.#owner.deadlines.watch(this, this.#owner.idleTimeout)
-    if (this.socket.isPaused()) this.socket.resume()
-    if (ahead === undefined) return
-    this.#ahead = undefined
-    this.#read(ahead)
+    const ahead = this.#ahead
+    if (ahead.length > 0) {
+      const bytes = ahead.length === 1 ? (ahead[0] as Buffer) : Buffer.concat(ahead)
+      this.#ahead = []
+      this.#aheadBytes = 0
+      this.#read(bytes)
+      // Node's server has it otherwise.
+      if (!this.#owner.lanes.has(this)) return
+    }
+    this.#flow()
   }
 
   /** A client that closes its half has left. */
@@ -189,6 +250,7 @@ export class Lane extends Deadline implements LaneConnection {
     const downstream = this.#current
     this.#release()
     this.#current = undefined
+    this.#ahead = []
     downstream?.lose()
   }
 

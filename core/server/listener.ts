@@ -160,6 +160,7 @@ export class Listener implements Entry {
   async drain(): Promise<void> {
     this.draining = true
     this.#http2.drain()
+    this.#arrivals.release()
     // They would be waited for.
     for (const socket of this.#sockets) if (isUnasked(socket)) socket.destroy()
     for (const { socket } of this.#handshakes.values()) if (this.#sockets.has(socket)) socket.destroy()

@@ -39,6 +39,8 @@ export interface ProxyOptions extends SourceOptions {
   clock?: Clock
   /** POST /drain was called. Default: the proxy drains. */
   onDrain?: () => void
+  /** The admin's POST /reload has taken up a configuration. */
+  onReload?: () => void
 }
 
 /** What a process makes of a configuration, and of each that a reload reads. */
@@ -142,7 +144,8 @@ export class ProxyServer implements Proxy {
       await this.#listeners.take(config.listeners)
       if (config.admin !== undefined) {
         const onDrain = this.#options.onDrain ?? (() => void this.drain())
-        const admin = { proxy: this, onDrain, log: this.#log }
+        const onReload = this.#options.onReload ?? (() => {})
+        const admin = { proxy: this, onDrain, onReload, log: this.#log }
         this.#admin = await openAdmin(admin, config.admin.address, this.addresses)
       }
     } catch (error) {

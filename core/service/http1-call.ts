@@ -152,8 +152,12 @@ export class Http1Call extends Deadline implements Call {
   }
 
   onHeaders(status: number, headers: Buffer[], _resume: () => void, statusText: string): boolean {
+    if (this.#over) return true
     // An answer that began on the fast lane and goes on here brings its head along.
-    if (this.#over || this.#responded) return true
+    if (this.#responded) {
+      this.more()
+      return true
+    }
     if (status < 200) {
       if (status < 100) this.#refuse('the service answered with a status that is none')
       else this.#listener.information(status, decode(headers))

@@ -10,7 +10,7 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 function setUp(onDrain: () => void = () => {}) {
   const proxy = fakeProxy()
-  const admin = createAdmin({ proxy, onDrain, log: silent })
+  const admin = createAdmin({ proxy, onDrain, onReload() {}, log: silent })
   const ask = (
     method: 'GET' | 'POST' | 'HEAD' | 'DELETE',
     url: string,
