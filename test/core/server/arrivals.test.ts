@@ -97,3 +97,13 @@ test('who comes after a surge is served at once again', async (t) => {
   await once(late, 'data')
   t.equal(served.at(-1), 21)
 })
+
+test('of those that close without a word while they are held, none is left', async (t) => {
+  const { served, clients, sockets } = await surge(t, 40)
+  for (const client of clients) client.end()
+  const gone = () => sockets.filter(({ destroyed }) => destroyed).length
+  while (sockets.length < 40 || gone() + served.length < 40)
+    await new Promise((resolve) => setImmediate(resolve))
+  t.ok(served.length < 40)
+  t.equal(gone(), 40 - served.length)
+})

@@ -215,6 +215,16 @@ bothWays(
   }
 )
 
+// The first of each is for the fast lane alone, and the rest of it is not.
+for (const odd of ['3;x=1\r\n', '2\r\nok\r\n3;x=1\r\n', '2\r\nok\r\n0\r\nx-a: '])
+  bothWays(t, `and so is one that pauses behind ${JSON.stringify(odd)}`, async (t, fastLane) => {
+    const peer = await startPeer(t, (socket) =>
+      socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${odd}`)
+    )
+    const heard = await new Heard(upstreamTo(t, peer.port, { fastLane }), { idleTimeout: 60 }).end
+    t.equal(heard.error?.code, 'RESPONSE_TIMEOUT')
+  })
+
 bothWays(t, 'an answer that does not wait for the request', async (t, fastLane) => {
   const body = Buffer.alloc(32 * 1024 * 1024)
   const peer = await startPeer(t, () => {})
