@@ -15,6 +15,9 @@ export interface Administered extends Pick<Proxy, 'state' | 'addresses' | 'metri
   reload(): Promise<void>
 }
 
+/** Of several processes, none is there to answer. */
+export class NobodyServes extends Error {}
+
 export interface AdminOptions {
   proxy: Administered
   /** Called once, after the answer to POST /drain has been given. */
@@ -142,6 +145,8 @@ export function createAdmin({ proxy, onDrain, onReload, log }: AdminOptions): Fa
   admin.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
     if (status < 500) return json(reply.code(status), { error: 'BAD_REQUEST', message: error.message })
+    if (error instanceof NobodyServes)
+      return json(reply.code(503), { error: 'NOT_READY', message: error.message })
     log.error({ path: request.url, err: error }, 'admin: request failed')
     return json(reply.code(500), { error: 'INTERNAL', message: 'see the log' })
   })

@@ -24,8 +24,9 @@ export async function explain(host: Host, options: ExplainOptions): Promise<stri
       `a URL is http://HOST/PATH or a path that starts with /, not ${JSON.stringify(options.url)}`
     )
   }
-  const { createProxyWith } = await import('../server/create.js')
-  const proxy = await createProxyWith(host, options.file)
+  const { prepareProxy } = await import('../server/create.js')
+  const { build } = await prepareProxy(host, options.file)
+  const proxy = await build()
   try {
     const explanation = ask(proxy, method, headers, options)
     return options.json === true ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation)

@@ -42,13 +42,15 @@ export class CrewMetrics {
     )
     const states = this.#registry.gauge({
       name: 'outrigger_processes',
-      help: 'Processes that serve, that are about to, and that wait to be started again',
+      help: 'Processes that serve, that are about to, that end, and that wait to be started again',
       labels: ['state']
     })
     let told = 0
     this.#registry.collect(() => {
       states.labels('serving').set(crew.serving.length)
-      states.labels('starting').set(crew.members.length - crew.serving.length)
+      const ending = crew.members.filter(({ bound, serving }) => bound && !serving).length
+      states.labels('starting').set(crew.members.length - crew.serving.length - ending)
+      states.labels('ending').set(ending)
       states.labels('waiting').set(crew.waiting)
       restarts.inc(crew.restarts - told)
       told = crew.restarts

@@ -8,7 +8,8 @@ import {
   errorOf,
   type Facts,
   FIRST,
-  isOurs
+  isOurs,
+  LISTENING
 } from './protocol.js'
 import type { Seat } from './share.js'
 import { endInTransit } from './transit.js'
@@ -61,8 +62,6 @@ export class Member {
     endInTransit(this.#worker)
     this.built = this.#expect(FIRST).then(({ value }) => value as Facts)
     this.built.catch(() => {})
-    const beginning: Beginning = { outrigger: FIRST, text }
-    this.#worker.send(beginning, undefined, () => {})
     this.#worker.on('message', (message) => this.#hear(message))
     // Of a process that cannot be started, or told anything: it ends, or has ended.
     this.#worker.on('error', () => this.kill())
@@ -127,6 +126,12 @@ export class Member {
   #hear(message: unknown): void {
     if (!isOurs(message)) return
     const { outrigger: id, part, value, error } = message as Answer
+    if (id === LISTENING) {
+      // Not before: what others listen for in it, such as a test runner, may be all that hears it.
+      const beginning: Beginning = { outrigger: LISTENING, text: this.text }
+      this.#worker.send(beginning, undefined, () => {})
+      return
+    }
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     if (part !== undefined) {

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { NobodyServes } from '../admin/admin.js'
 import { readOnce } from '../config/read-source.js'
 import type { Config } from '../config/types.js'
 import { Pace } from '../hooks/pace.js'
@@ -202,10 +203,10 @@ export class Primary {
     return this.#metrics.text(this.#merged)
   }
 
-  /** @throws StartError when none answers */
+  /** @throws NobodyServes when none answers */
   async #asked<T>(ask: (member: Member) => Promise<T>): Promise<T[]> {
     const answers = await this.#each(ask)
-    if (answers.length === 0) throw new StartError('no process answers')
+    if (answers.length === 0) throw new NobodyServes('no process answers')
     return answers
   }
 

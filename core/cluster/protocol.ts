@@ -42,8 +42,10 @@ export interface Facts {
 export const RELOADS = 'outrigger_config_reloads_total'
 export const RELOAD_FAILURES = 'outrigger_config_reload_failures_total'
 
-/** The number of what a process says unasked, as its first word: that it is built, or why it is not. */
+/** The number of what a process says unasked: that it is built, or why it is not. */
 export const FIRST = 0
+/** The number of its first word, by which it says that it listens, and of the answer to that. */
+export const LISTENING = -1
 
 export interface Question {
   readonly outrigger: number
@@ -51,9 +53,9 @@ export interface Question {
   readonly text?: string | undefined
 }
 
-/** A process's first word from its primary: what its configuration is, where the file is one of text. */
+/** What a process hears first: what its configuration is, where the file is one of text. */
 export interface Beginning {
-  readonly outrigger: typeof FIRST
+  readonly outrigger: typeof LISTENING
   readonly text: string | undefined
 }
 

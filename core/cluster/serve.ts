@@ -15,6 +15,7 @@ import {
   type Facts,
   FIRST,
   isOurs,
+  LISTENING,
   plainError,
   type Question,
   RELOAD_FAILURES,
@@ -190,11 +191,12 @@ class Crewman {
 function beginning(): Promise<Beginning> {
   return new Promise((resolve) => {
     const hear = (message: unknown) => {
-      if (!isOurs(message) || message.outrigger !== FIRST) return
+      if (!isOurs(message) || message.outrigger !== LISTENING) return
       process.off('message', hear)
       resolve(message as Beginning)
     }
     process.on('message', hear)
+    void send({ outrigger: LISTENING })
   })
 }
 

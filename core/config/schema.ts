@@ -126,7 +126,7 @@ export const fileSchema = z.strictObject({
     .prefault({}),
   processes: z
     .union([z.literal('auto'), whole(1, 1024)], {
-      error: "expected a whole number from 1 to 1024, or 'auto' for one a core"
+      error: ({ input }) => expected("a whole number from 1 to 1024, or 'auto' for one a core", input)
     })
     .describe("Processes that share the listeners. 'auto': one a core. Taken up at the next start.")
     .default(1),

@@ -157,3 +157,15 @@ t.test('a program that holds a proxy decides on its own processes', async (t) =>
   t.equal(await once(url), String(process.pid))
   t.equal(lines.filter((line) => line.includes('processes: 4')).length, 1)
 })
+
+t.test('one that says nothing holds up no drain', async (t) => {
+  const crew = await startCrew(t, yaml('http://127.0.0.1:9').replace('drain: 20s', 'drain: 1s'))
+  const [first] = await crew.pids(2)
+  process.kill(first as number, 'SIGSTOP')
+  crew.binary.child.kill('SIGTERM')
+  await until(async () => (await fetch(`${crew.admin}/readyz`)).status === 503)
+  t.notMatch(crew.binary.err, /draining/, 'how much is in flight is waited for, and nothing else')
+  process.kill(first as number, 'SIGCONT')
+  t.equal(await crew.binary.ended, 0)
+  t.match(crew.binary.err, /draining/)
+})

@@ -122,8 +122,10 @@ t.test('a reload changes all of them, and a mistake none', async (t) => {
     yaml('http://127.0.0.1:9', 'says: four', 'log: { level: info }').replace('processes: 2', 'processes: 3')
   )
   crew.binary.child.kill('SIGHUP')
-  await crew.binary.untilErr(/"reloaded"/)
+  await crew.binary.untilErr(/"SIGHUP".*"reloaded"/)
   t.same(await saysOfAll(), ['four'])
+  t.match(crew.binary.err, /"POST \/reload","msg":"reloaded"/)
+  t.match(crew.binary.err, /"POST \/reload","msg":"not reloaded/)
   t.match(crew.binary.err, /number of processes is taken up at the next start/)
   t.same(await crew.pids(2), pids, 'no process was started anew')
 })
@@ -194,6 +196,26 @@ t.test('one that dies is replaced, and no counter goes backwards', async (t) => 
   t.notOk(now.has(pids[0] as number))
 })
 
+for (const [name, later] of [
+  ['is another one', 'says: two'],
+  ['has a mistake', 'sayz: two']
+] as const)
+  t.test(`one that takes a dead one's place has what runs, though the file ${name} by now`, async (t) => {
+    const crew = await startCrew(t, yaml('http://127.0.0.1:9'))
+    const [first] = await crew.pids(2)
+    writeFileSync(crew.file, yaml('http://127.0.0.1:9', later))
+    process.kill(first as number, 'SIGKILL')
+    await crew.binary.untilErr(/serves again/)
+    const pids = new Set<number>()
+    while (pids.size < 2) {
+      const { says, pid } = await crew.who()
+      t.equal(says, 'one')
+      pids.add(pid)
+    }
+    t.notOk(pids.has(first as number))
+    t.equal(await crew.metric('outrigger_process_restarts_total'), 1)
+  })
+
 t.test('all of them at once', async (t) => {
   const crew = await startCrew(
     t,
@@ -202,7 +224,7 @@ t.test('all of them at once', async (t) => {
   for (const pid of await crew.pids(2)) process.kill(pid, 'SIGKILL')
   await until(async () => (await fetch(`${crew.admin}/readyz`)).status === 503)
   const services = await fetch(`${crew.admin}/services`)
-  t.equal(services.status, 500, 'there is nobody to say')
+  t.equal(services.status, 503, 'there is nobody to say')
   await until(async () => (await fetch(`${crew.admin}/readyz`)).status === 200)
   await crew.pids(2)
 })
