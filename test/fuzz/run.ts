@@ -1,8 +1,10 @@
 // `npm run fuzz -- lanes [--seed N] [--count N]`: the fast lane's readers against Node's own.
+// `npm run fuzz -- pipelines [--seed N] [--count N] [--only CONNECTION]`: requests behind requests, through sockets, on the fast lane and without.
 // `npm run fuzz -- [--seed N] [--count N] [--seconds N] [--http2 PERCENT] [--only CONNECTION]`: made-up clients and upstreams, and a proxy between them.
 import { parseArgs } from 'node:util'
 import { fuzz } from './fuzz.js'
 import { fuzzLanes } from './lanes.js'
+import { fuzzPipelines } from './pipelines.js'
 import { Random } from './random.js'
 
 const { values, positionals } = parseArgs({
@@ -47,8 +49,24 @@ function lanes(): void {
   process.exit(findings.length === 0 ? 0 : 1)
 }
 
+async function pipelines(): Promise<void> {
+  let found = 0
+  for (const fastLane of [true, false]) {
+    const only = values.only === undefined ? undefined : whole('only')
+    const report = await fuzzPipelines({ seed, only, connections: whole('count', 1_000), fastLane })
+    for (const { connection, what } of report.findings)
+      console.log(`--seed ${seed} --only ${connection}: ${brief(what)}`)
+    console.log(
+      `seed ${seed}, ${fastLane ? 'fast lane' : 'standard path'}: ${report.answered} requests on ${report.connections} connections, ${report.findings.length} findings`
+    )
+    found += report.findings.length
+  }
+  process.exit(found === 0 ? 0 : 1)
+}
+
 export async function main(): Promise<void> {
   if (positionals[0] === 'lanes') lanes()
+  if (positionals[0] === 'pipelines') await pipelines()
   const only = values.only === undefined ? undefined : whole('only')
   const report = await fuzz({
     seed,
