@@ -153,7 +153,7 @@ export class Http1Call extends Deadline implements Call {
 
   onHeaders(status: number, headers: Buffer[], _resume: () => void, statusText: string): boolean {
     if (this.#over) return true
-    // An answer that began on the fast lane and goes on here brings its head along.
+    // An answer that began on the fast lane and goes on here brings its head along, and pauses from here on as any other.
     if (this.#responded) {
       this.more()
       return true

@@ -263,8 +263,6 @@ export class LaneConnection implements Carrier, Turning, LaneReader {
           this.#lost(new errors.HTTPParserError('a chunk goes on where its size says that it ends'))
           return
         default:
-          // From here on its pauses are counted as undici's are: from the last piece on.
-          call.more()
           this.#handOver(Buffer.concat([Buffer.from(this.#head, 'latin1'), chunks.unread]), call)
           return
       }
