@@ -11,9 +11,8 @@ import { median, ratioOfRounds } from '../statistics.js'
 import { memoryAfterLoad } from './memory.js'
 
 const PLANS: BySize<Plan> = {
-  // A service on Node accepts one connection a turn of its event loop: until it has all, it is what is measured.
-  full: { starts: 1, rounds: 3, seconds: 4, warmUp: 6 },
-  short: { starts: 1, rounds: 2, seconds: 3, warmUp: 6 },
+  full: { starts: 1, rounds: 3, seconds: 4, warmUp: 3 },
+  short: { starts: 1, rounds: 2, seconds: 3, warmUp: 3 },
   smoke: { starts: 1, rounds: 1, seconds: 1, warmUp: 0 }
 }
 const NAMES: BySize<readonly string[]> = {

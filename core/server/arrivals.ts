@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 /** ms that a connection is held back while others are taken. */
-const LONGEST = 50
+const LONGEST = 500
 
 /**
  * Takes in a surge of connections before it serves the first requests on them. A listener of Node 20 accepts one
