@@ -27,7 +27,8 @@ async function surge(
     socket.write('x')
     wake()
   }, now)
-  const server = createServer((socket) => {
+  // As a server of HTTP is.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket)
     socket.on('error', () => {})
     came++
